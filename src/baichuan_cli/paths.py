@@ -1,0 +1,36 @@
+"""Where bcli keeps its files: `BCLI_HOME` holds everything when set, the platform's own folders otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def _folder(kind: str) -> Path:
+    home = os.environ.get("BCLI_HOME")
+    if home:
+        return Path(home).expanduser() / kind
+    from platformdirs import PlatformDirs
+
+    path: Path = getattr(PlatformDirs("bcli", appauthor=False), f"user_{kind}_path")
+    return path
+
+
+def config_dir() -> Path:
+    """Return the folder of `config.yaml` and of a person's own `profiles/`."""
+    return _folder("config")
+
+
+def data_dir() -> Path:
+    """Return the folder of downloaded models."""
+    return _folder("data")
+
+
+def state_dir() -> Path:
+    """Return the folder of log files."""
+    return _folder("state")
+
+
+def cache_dir() -> Path:
+    """Return the folder of what can be made again at any time."""
+    return _folder("cache")
