@@ -1,0 +1,32 @@
+"""The command tree: this module registers the commands, each of which lives in a module of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from baichuan_cli import __version__
+
+app = typer.Typer(
+    name="bcli",
+    help="Run the Baichuan language models on vLLM with the hardware you have.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Run the Baichuan language models on vLLM with the hardware you have."""

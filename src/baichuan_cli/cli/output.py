@@ -1,0 +1,127 @@
+"""The one sink: data goes to stdout, talk goes to stderr, and nothing else in bcli prints.
+
+With `--json` the data is one JSON object and hints are kept back; on a terminal both streams are coloured by rich.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from baichuan_cli.errors import BcliError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+#: A pipe has no width; tables sent there must not be folded.
+_UNFOLDED = 10_000
+
+
+class Output:
+    """Where a command's results and remarks go.
+
+    Args:
+        json_mode: print data as JSON.
+        stdout: the stream for data; the process's own when absent.
+        stderr: the stream for talk; the process's own when absent.
+    """
+
+    def __init__(self, *, json_mode: bool = False, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self.json_mode = json_mode
+        self._stdout = stdout or sys.stdout
+        self._stderr = stderr or sys.stderr
+
+    @property
+    def interactive(self) -> bool:
+        """Tell whether a person looks at the data on a terminal."""
+        return self._stdout.isatty() and not self.json_mode
+
+    def text(self, text: str, *, end: str = "\n") -> None:
+        """Write data as it is, at once."""
+        self._stdout.write(text + end)
+        self._stdout.flush()
+
+    def json(self, data: Mapping[str, object], *, indent: int | None = 2) -> None:
+        """Write one JSON object; `indent=None` makes it one line of a JSONL stream."""
+        self.text(json.dumps(data, ensure_ascii=False, indent=indent))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write rows under a header, aligned by display width so that Chinese lines up."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self._print(self._console(self._stdout), table)
+
+    def facts(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Write names and values in two columns."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in pairs:
+            table.add_row(name, value)
+        self._print(self._console(self._stdout), table)
+
+    def note(self, text: str) -> None:
+        """Say something on stderr that is no data."""
+        self._say(text, style="dim")
+
+    def warning(self, text: str, *, hint: str = "") -> None:
+        """Say what may go wrong, and what to do about it."""
+        self._say(f"warning: {text}", style="yellow")
+        if hint:
+            self._say(_indent(hint))
+
+    def error(self, error: BcliError) -> None:
+        """Say what went wrong, and what to do next."""
+        self._say(f"error: {error.message}", style="bold red")
+        if error.hint:
+            self._say(_indent(error.hint))
+
+    def progress(self) -> Progress:
+        """Return a progress display on stderr that stays silent unless stderr is a terminal."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=self._console(self._stderr),
+            disable=not self._stderr.isatty(),
+            transient=True,
+        )
+
+    def _say(self, text: str, style: str = "") -> None:
+        if self._stderr.isatty():
+            self._console(self._stderr).print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+        else:
+            self._stderr.write(text + "\n")
+            self._stderr.flush()
+
+    @staticmethod
+    def _console(stream: TextIO) -> Console:
+        from rich.console import Console
+
+        return Console(file=stream, highlight=False, markup=False, width=None if stream.isatty() else _UNFOLDED)
+
+    @staticmethod
+    def _print(console: Console, renderable: object) -> None:
+        # rich pads every cell to its column; on a pipe those spaces would be data.
+        with console.capture() as capture:
+            console.print(renderable)
+        console.file.write("".join(line.rstrip() + "\n" for line in capture.get().splitlines()))
+        console.file.flush()
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
