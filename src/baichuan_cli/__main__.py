@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from baichuan_cli.errors import BcliError
-
 
 def main() -> None:
     """Run bcli: the one place where an exception becomes a message and an exit code."""
@@ -16,7 +14,7 @@ def main() -> None:
 
     try:
         app(prog_name="bcli")
-    except (BcliError, *EXPECTED) as error:
+    except EXPECTED as error:
         if os.environ.get("BCLI_DEBUG") == "1":
             raise
         problem = to_bcli_error(error)

@@ -9,8 +9,8 @@ import errno
 
 from baichuan_cli.errors import BcliError, ExitCode
 
-#: Exceptions of the standard library that bad input can cause. Anything else is a defect and shows a traceback.
-EXPECTED: tuple[type[Exception], ...] = (OSError, UnicodeDecodeError)
+#: What bad input can cause. Anything else is a defect and shows a traceback.
+EXPECTED: tuple[type[Exception], ...] = (BcliError, OSError, UnicodeDecodeError)
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
