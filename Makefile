@@ -1,0 +1,24 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check fast docs set-up clean
+
+demo: set-up            ## generate with the bundled model
+	$(BIN)/bcli generate --prompt 床前明月光
+
+test: check             ## every check and test, real vLLM included
+	$(BIN)/pytest
+
+fast: check             ## the tests that do not start vLLM
+	$(BIN)/pytest -m "not engine"
+
+check: set-up
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+set-up:
+	@$(PYTHON) tools/set_up.py
+
+clean:
+	rm -rf .venv dist build
