@@ -52,7 +52,7 @@ def install() -> bool:
 def remove_broken_companions() -> None:
     """Uninstall what Baichuan does not need and what cannot be imported beside this torch."""
     for name in OPTIONAL_COMPANIONS:
-        look = f"import importlib.util as u; found = u.find_spec({name!r}); import torch; found and __import__({name!r})"
+        look = f"import importlib.util; importlib.util.find_spec({name!r}) and __import__({name!r})"
         if subprocess.run([str(PYTHON), "-c", look], capture_output=True, check=False).returncode != 0:
             say(f"removing {name}: this build does not work beside a CPU torch, and bcli does not need it")
             pip("uninstall", "--quiet", "--yes", name)
@@ -66,7 +66,8 @@ def say(text: str) -> None:
 def main() -> int:
     """Make or repair the environment."""
     if sys.version_info < (3, 11):
-        say(f"the CPU engine needs Python 3.11 or newer, this is {sys.version.split()[0]}; try: make PYTHON=python3.12 …")
+        found = sys.version.split()[0]
+        say(f"the CPU engine needs Python 3.11 or newer, this is {found}; try: make demo PYTHON=python3.12")
         return 2
     wanted = fingerprint()
     finished = STAMP.read_text() if STAMP.is_file() else ""
