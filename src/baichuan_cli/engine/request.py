@@ -41,12 +41,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Everything that came back for one request. Times in seconds since the request entered the engine."""
+    """Everything that came back for one request. Times in seconds since the request was handed to the engine."""
 
     request_id: str
     prompt_tokens: int
     choices: tuple[Choice, ...]
-    first_token_seconds: float
+    first_token_seconds: float | None  # None where only finished answers were asked of the engine
     total_seconds: float
 
     @property

@@ -1,0 +1,107 @@
+"""Recognise why vLLM failed, from its exception and its log, and say what to do about it.
+
+The texts are those of vLLM 0.5.0 to 0.33, torch, transformers and the vendors' libraries.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A known cause of a failure: what happened in a person's words, and what to do next."""
+
+    pattern: str  # regular expression, looked for without regard to case
+    message: str
+    hint: str
+
+
+#: Looked for in this order; the first that fits is told, so the specific ones stand before the general ones.
+CAUSES: tuple[Cause, ...] = (
+    Cause(
+        r"has no attribute '?(sp_model|vocab_size)|'property' object cannot be interpreted as an integer",
+        "The checkpoint's tokenization_baichuan.py is the broken kind: it calls super().__init__() too early.",
+        "Leave --trust-remote-code away: bcli builds the tokenizer from tokenizer.model by itself.",
+    ),
+    Cause(
+        r"No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV"
+        r"|KV cache is needed, which is larger than the available|No KV cache memory",
+        "No room for the KV cache beside the weights.",
+        "Try a shorter --max-model-len, a higher --gpu-memory-utilization, or more cards with --tensor-parallel-size.",
+    ),
+    Cause(
+        r"out of memory|OutOfMemoryError|can't allocate memory|Cannot allocate memory|MemoryError"
+        r"|hipErrorOutOfMemory|Not enough memory|Free memory on device",
+        "Out of memory.",
+        "Try a shorter --max-model-len, a smaller --max-num-seqs, a GPTQ checkpoint, or more cards with "
+        "--tensor-parallel-size.",
+    ),
+    Cause(
+        r"Bfloat16 is only supported on GPUs",
+        "This card has no bfloat16.",
+        "Use --dtype float16.",
+    ),
+    Cause(
+        r"torch\.bfloat16 is not supported for quantization|dtype .* not supported for quantization method",
+        "This quantization does not compute in the chosen dtype.",
+        "Use --dtype float16.",
+    ),
+    Cause(
+        r"SafetensorError|invalid header|HeaderTooLarge|MetadataIncompleteBuffer|PytorchStreamReader failed"
+        r"|UnpicklingError",
+        "A weight file is damaged or incomplete.",
+        "Check the folder with: bcli models inspect PATH, and fetch the file again.",
+    ),
+    Cause(
+        r"Cannot find any model weights|No such file or directory: '[^']*\.(safetensors|bin|model|json)'",
+        "A file of the checkpoint is missing.",
+        "Check the folder with: bcli models inspect PATH",
+    ),
+    Cause(
+        r"not aligned with the quantized weight shape|not divisible by.*group_size|no multiple of the group size",
+        "The quantization groups do not divide over this many cards.",
+        "Use --tensor-parallel-size 1, or a checkpoint with smaller groups.",
+    ),
+    Cause(
+        r"must be divisible by tensor parallel size|not divisible by tensor",
+        "The attention heads do not divide over this many cards.",
+        "Use --tensor-parallel-size 1, 2, 4 or 8.",
+    ),
+    Cause(
+        r"World size \(\d+\) is larger than the number of available|number of available GPUs|available NUMA",
+        "There are fewer cards than --tensor-parallel-size asks for.",
+        "Use a smaller --tensor-parallel-size.",
+    ),
+    Cause(
+        r"was supported in vLLM until|are not supported for now|Cannot find model module",
+        "This vLLM has no Baichuan of its own, and bcli's plugin was not loaded.",
+        "Unset VLLM_PLUGINS, or add baichuan to it; bcli and vLLM must be installed in the same environment.",
+    ),
+    Cause(
+        r"libgalaxyhip\.so|libamdhip64\.so|libcuda\.so|libcudart\.so",
+        "The card's driver library was not found.",
+        "On a DCU run: source /opt/dtk/env.sh, and mount /opt/hyhal into the container.",
+    ),
+    Cause(
+        r"No module named 'pyairports'|pyairports",
+        "The package pyairports is a placeholder that breaks outlines, which this vLLM imports.",
+        "Install the outlines release that the vendor's image names.",
+    ),
+    Cause(
+        r"operator torchvision::nms does not exist|Could not load libtorchcodec",
+        "The installed torchvision, torchaudio or torchcodec was built for another torch.",
+        "Baichuan needs none of them: pip uninstall torchvision torchaudio torchcodec",
+    ),
+    Cause(
+        r"No space left on device",
+        "No space left, perhaps in /dev/shm.",
+        "Free some space; in a container give a larger --shm-size or --ipc=host.",
+    ),
+)
+
+
+def recognise(text: str) -> Cause | None:
+    """Return the first known cause that shows in an exception's text or in a log."""
+    return next((cause for cause in CAUSES if re.search(cause.pattern, text, re.IGNORECASE)), None)

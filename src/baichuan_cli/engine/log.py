@@ -1,0 +1,69 @@
+"""Keep vLLM's chatter out of the terminal: it goes to a log file that is named when something fails.
+
+vLLM, torch and their C++ parts write to file descriptors 1 and 2 directly, and so do the worker processes that
+inherit them, so the descriptors themselves are turned over, not `sys.stdout`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+_KEPT_LOGS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLog:
+    """Where vLLM's output goes while it runs, and the streams that still reach the person."""
+
+    path: Path | None  # None: shown to the person as it comes
+    stdout: TextIO
+    stderr: TextIO
+
+    def tail(self, lines: int = 12) -> str:
+        """Return the last lines of the log; empty when it was shown as it came."""
+        if self.path is None:
+            return ""
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+
+
+def new_log_path(folder: Path, name: str) -> Path:
+    """Return a fresh path for a log and remove the oldest ones beyond a small number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)[: -_KEPT_LOGS + 1]:
+        old.unlink(missing_ok=True)
+    return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+
+
+@contextmanager
+def divert(path: Path | None) -> Iterator[EngineLog]:
+    """Send what is written to descriptors 1 and 2 to a log file, or all of it to stderr when there is none.
+
+    Yields:
+        The log, with streams on the original stdout and stderr. stdout carries data only, even without a log file.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    target = os.dup(2) if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    streams = [os.fdopen(os.dup(descriptor), "w", encoding="utf-8") for descriptor in saved]
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    try:
+        yield EngineLog(path, *streams)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for stream in streams:
+            stream.close()
+        for descriptor, original in zip(saved, (1, 2), strict=True):
+            os.dup2(descriptor, original)
+            os.close(descriptor)
