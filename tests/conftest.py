@@ -1,0 +1,26 @@
+"""Isolation for every test: a home of its own, a fixed terminal, and no variables of the person who runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give bcli an empty BCLI_HOME and a terminal of 80 columns without colour; return that home."""
+    home = tmp_path_factory.mktemp("bcli-home")
+    for name in list(os.environ):
+        if name.startswith(("BCLI_", "VLLM_", "HF_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("BCLI_HOME", str(home))
+    monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("VLLM_NO_USAGE_STATS", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    return home
