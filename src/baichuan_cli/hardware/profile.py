@@ -24,11 +24,20 @@ def _specifier(text: str) -> str:
     return text
 
 
+def _environment_value(preference: Preference) -> Preference:
+    # YAML reads on, off, yes and no as booleans; what a program would then find in its environment is a guess.
+    if isinstance(preference.value, bool):
+        raise ValueError("is true or false; write 1 or 0, or put it in quotes")
+    return preference
+
+
 VersionRange = Annotated[str, AfterValidator(_specifier)]
+SettingName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Preference(_Strict):
@@ -43,10 +52,15 @@ class Preference(_Strict):
         return data if isinstance(data, (Mapping, Preference)) else {"value": data}
 
 
+Settings = Mapping[SettingName, Preference]
+Environment = Mapping[VariableName, Annotated[Preference, AfterValidator(_environment_value)]]
+
+
 class Hardware(_Strict):
     """Facts about one card, or about the host for a CPU. Absent means unknown, never zero."""
 
-    architectures: tuple[str, ...] = ()  # "gfx928"; empty: any of this kind
+    architectures: tuple[str, ...] = ()  # "gfx928", "sm_90"; empty: any of this kind
+    unsupported_architectures: Mapping[str, str] = {}  # architecture -> reason
     memory_gib: float | None = Field(default=None, gt=0)  # per card; None: ask the machine
     dtypes: tuple[Dtype, ...]  # what it computes natively
     quantizations: tuple[str, ...] = ()  # methods known to work
@@ -57,17 +71,32 @@ class Hardware(_Strict):
 
 
 class Condition(_Strict):
-    """What changes on some vLLM releases or from some number of cards on. Later conditions win."""
+    """What changes on some releases of vLLM, from some number of cards on, or on some machines.
+
+    Every test that is given must hold; where several conditions hold, later ones win.
+    """
 
     vllm: VersionRange = ""
     min_tensor_parallel_size: int = Field(default=1, ge=1)
+    architectures: tuple[str, ...] = ()  # any of these on every card
+    cpu_flags: tuple[str, ...] = ()  # any of these
+    dtypes: tuple[Dtype, ...] = ()  # what it computes natively, instead of the hardware's list
     quantizations: tuple[str, ...] = ()  # methods that work in addition
-    settings: Mapping[str, Preference] = {}
-    environment: Mapping[str, Preference] = {}
+    settings: Settings = {}
+    environment: Environment = {}
 
-    def holds(self, release: Release, tensor_parallel_size: int) -> bool:
-        """Tell whether this condition applies."""
-        return release.matches(self.vllm) and tensor_parallel_size >= self.min_tensor_parallel_size
+    @property
+    def about_machine(self) -> bool:
+        """Tell whether the machine must be known to decide this condition; `hardware.fit` decides it."""
+        return bool(self.architectures or self.cpu_flags)
+
+    def holds(self, release: Release, tensor_parallel_size: int = 1) -> bool:
+        """Tell whether this condition applies. One about a machine that was not looked at does not."""
+        return (
+            not self.about_machine
+            and release.matches(self.vllm)
+            and tensor_parallel_size >= self.min_tensor_parallel_size
+        )
 
 
 class Profile(_Strict):
@@ -77,9 +106,27 @@ class Profile(_Strict):
     title: str
     kind: Kind
     hardware: Hardware
-    settings: Mapping[str, Preference] = {}
-    environment: Mapping[str, Preference] = {}
+    settings: Settings = {}
+    environment: Environment = {}
+    forbidden_environment: Mapping[VariableName, str] = {}  # variable -> why it must not be set
     conditions: tuple[Condition, ...] = ()
+    notes: tuple[str, ...] = ()  # what a person should know before they rely on this hardware
+
+    @model_validator(mode="after")
+    def _obey_forbidden_environment(self) -> Profile:
+        for environment in (self.environment, *(condition.environment for condition in self.conditions)):
+            for name in environment:
+                if name in self.forbidden_environment:
+                    raise ValueError(f"environment {name} must not be set: {self.forbidden_environment[name]}")
+        return self
+
+    def dtypes_at(self, release: Release) -> tuple[Dtype, ...]:
+        """Return what the hardware computes natively under a release."""
+        dtypes = self.hardware.dtypes
+        for condition in self.conditions:
+            if condition.dtypes and condition.holds(release):
+                dtypes = condition.dtypes
+        return dtypes
 
     def settings_at(self, release: Release, tensor_parallel_size: int) -> dict[str, Preference]:
         """Return the preferred settings for a release and a number of cards."""
@@ -100,9 +147,6 @@ class Profile(_Strict):
     def quantizations_at(self, release: Release) -> tuple[str, ...]:
         """Return the quantization methods that work on a release."""
         extra = tuple(
-            name
-            for condition in self.conditions
-            if release.matches(condition.vllm)
-            for name in condition.quantizations
+            name for condition in self.conditions if condition.holds(release) for name in condition.quantizations
         )
         return self.hardware.quantizations + extra

@@ -1,0 +1,165 @@
+"""Find a profile by name or path, fold in what it extends, and check it.
+
+load_profile("k100-ai", user_dir=config_dir() / "profiles")
+load_profile("./my-card.yaml", user_dir=config_dir() / "profiles")
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hardware.files import ProfileFile, looks_like_path, profile_files, shipped_files
+from baichuan_cli.hardware.merge import extend
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from baichuan_cli.hardware.profile import Profile
+
+_SEE_ALL = "See them all: bcli profiles list"
+_SEE_ONE = "A working example: bcli profiles show cuda --source"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileEntry:
+    """One line of the list of profiles."""
+
+    file: ProfileFile
+    title: str
+    problem: str = ""  # why it cannot be used; empty when it can
+
+
+def load_profile(name_or_path: str, *, user_dir: Path) -> Profile:
+    """Return a profile with everything that it extends.
+
+    Args:
+        name_or_path: a profile's name, or a file: anything with a slash or ending in `.yaml`.
+        user_dir: the folder of the person's own profile files; it need not exist.
+
+    Raises:
+        BcliError: there is no such profile (NOT_FOUND), or it makes no sense (INVALID).
+    """
+    return load_file(find_profile(name_or_path, user_dir=user_dir), user_dir=user_dir)
+
+
+def find_profile(name_or_path: str, *, user_dir: Path) -> ProfileFile:
+    """Return the file that a name or a path means; a path is not looked at yet.
+
+    Raises:
+        BcliError: no profile has this name.
+    """
+    if looks_like_path(name_or_path):
+        path = Path(name_or_path).expanduser()
+        return ProfileFile(path.stem, path, "file")
+    files = profile_files(user_dir)
+    try:
+        return files[name_or_path]
+    except KeyError:
+        near = difflib.get_close_matches(name_or_path.lower(), files, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL
+        raise BcliError(f"There is no profile {name_or_path!r}.", hint=hint, exit_code=ExitCode.NOT_FOUND) from None
+
+
+def load_file(file: ProfileFile, *, user_dir: Path) -> Profile:
+    """Return the profile of one file with everything that it extends; errors as `load_profile`'s."""
+    from pydantic import ValidationError
+
+    from baichuan_cli.hardware.profile import Profile
+
+    sources = [data for _, data in _with_ancestors(file, user_dir)]
+    merged = reduce(extend, reversed(sources))
+    merged.pop("extends", None)
+    try:
+        return Profile.model_validate({**merged, "name": file.name})
+    except ValidationError as error:
+        problems = "\n".join(f"  {_complaint(each)}" for each in error.errors())
+        raise BcliError(
+            f"{file.path}: the profile makes no sense.\n{problems}", hint=_SEE_ONE, exit_code=ExitCode.INVALID
+        ) from None
+
+
+def ancestors(file: ProfileFile, *, user_dir: Path) -> tuple[ProfileFile, ...]:
+    """Return what a profile extends, nearest first; errors as `load_profile`'s."""
+    return tuple(ancestor for ancestor, _ in _with_ancestors(file, user_dir)[1:])
+
+
+def list_profiles(user_dir: Path) -> tuple[ProfileEntry, ...]:
+    """Return every profile that has a name; one that cannot be loaded is listed with the reason."""
+    return tuple(_entry(file, user_dir) for file in profile_files(user_dir).values())
+
+
+def _entry(file: ProfileFile, user_dir: Path) -> ProfileEntry:
+    try:
+        return ProfileEntry(file, load_file(file, user_dir=user_dir).title)
+    except BcliError as error:
+        return ProfileEntry(file, title="", problem=error.message)
+    except OSError as error:
+        return ProfileEntry(file, title="", problem=f"{file.path}: {error.strerror}.")
+
+
+def _with_ancestors(file: ProfileFile, user_dir: Path) -> Sequence[tuple[ProfileFile, Mapping[str, Any]]]:
+    from baichuan_cli.hardware.yaml_file import read_mapping
+
+    chain: list[tuple[ProfileFile, Mapping[str, Any]]] = []
+    current: ProfileFile | None = file
+    while current is not None:
+        if any(current.path == seen.path for seen, _ in chain):
+            names = " → ".join(each.name for each in (*(seen for seen, _ in chain), current))
+            raise BcliError(
+                f"The profiles extend each other in a circle: {names}.",
+                hint=f"Take 'extends' out of {current.path}.",
+                exit_code=ExitCode.INVALID,
+            )
+        data = read_mapping(current.path)
+        if "name" in data:
+            raise BcliError(
+                f"{current.path}: name: a profile's name is the file's name, here {current.name!r}.",
+                hint="Take the line out, and rename the file if you want another name.",
+                exit_code=ExitCode.INVALID,
+            )
+        chain.append((current, data))
+        current = _parent(current, data.get("extends"), user_dir)
+    return chain
+
+
+def _parent(child: ProfileFile, extends: object, user_dir: Path) -> ProfileFile | None:
+    if extends is None:
+        return None
+    if not isinstance(extends, str):
+        raise BcliError(
+            f"{child.path}: extends: {extends!r} is no profile's name.",
+            hint="Give one name or one path: extends: k100-ai",
+            exit_code=ExitCode.INVALID,
+        )
+    if looks_like_path(extends):
+        path = child.path.parent / Path(extends).expanduser()
+        return ProfileFile(path.stem, path, "file")
+    # A person's own k100 that extends k100 means the shipped one.
+    files = shipped_files() if extends == child.name else profile_files(user_dir)
+    if extends in files:
+        return files[extends]
+    near = difflib.get_close_matches(extends.lower(), files, n=3, cutoff=0.4)
+    raise BcliError(
+        f"{child.path}: extends: there is no profile {extends!r}.",
+        hint=f"Did you mean {' or '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL,
+        exit_code=ExitCode.INVALID,
+    )
+
+
+def _complaint(error: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in error["loc"] if part not in ("bool", "int", "float", "str")) or "profile"
+    match error["type"]:
+        case "extra_forbidden":
+            return f"• {field}: there is no such key"
+        case "missing":
+            return f"• {field}: is missing"
+        case "value_error":
+            return f"• {field}: {error['ctx']['error']}"
+        case _:
+            return f"• {field}: {error['msg'][0].lower()}{error['msg'][1:]} (it is {error['input']!r})"
