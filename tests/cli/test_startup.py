@@ -1,0 +1,28 @@
+"""`bcli --help` answers at once: nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = ("torch", "vllm", "transformers", "tokenizers", "huggingface_hub", "aiohttp", "pydantic", "yaml", "numpy")
+
+SCRIPT = f"""
+import sys
+sys.argv = ["bcli", *sys.argv[1:]]
+from baichuan_cli.__main__ import main
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    for command in ([], ["generate"], ["models"], ["profiles"]):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, *command, "--help"], capture_output=True, text=True, check=True
+        )
+        assert "Usage" in done.stdout
+        assert done.stderr.strip() == "[]", command
