@@ -53,9 +53,8 @@ def main() -> None:
             for name, command in commands.items():
                 samples[name].append(seconds(command))
     for name, values in samples.items():
-        print(
-            f"{name:22} {statistics.median(values) * 1000:6.0f} ms  ({min(values) * 1000:.0f} to {max(values) * 1000:.0f})"
-        )
+        median, low, high = (1000 * figure for figure in (statistics.median(values), min(values), max(values)))
+        print(f"{name:22} {median:6.0f} ms  ({low:.0f} to {high:.0f})")
     ours, bare = (statistics.median(values) for values in samples.values())
     print(f"{'ratio':22} {ours / bare:6.2f}")
 
