@@ -1,0 +1,44 @@
+"""Which of vLLM's attention backends compute ALiBi, told from the source of vLLM 0.25 to 0.33.
+
+FLASHINFER, the first choice on Blackwell, stores the slopes and never uses them: fluent and wrong. FLEX_ATTENTION
+and others raise deep inside. FLASH_ATTN computes ALiBi in FlashAttention 2 only, yet on Hopper it prepares its
+metadata for 3 and crashes unless the version is fixed.
+"""
+
+from __future__ import annotations
+
+ALIBI_BACKENDS = (
+    "FLASH_ATTN",
+    "TRITON_ATTN",
+    "ROCM_ATTN",
+    "ROCM_AITER_FA",
+    "ROCM_AITER_UNIFIED_ATTN",
+    "CPU_ATTN",
+)
+FLASH_ATTN_VERSION = 2  # the only one with ALiBi
+
+
+def refuse_without_alibi(backend: str) -> None:
+    """Refuse an attention backend, by vLLM's name for it, that does not compute ALiBi.
+
+    Raises:
+        ValueError: the backend is not known to compute ALiBi.
+    """
+    if backend not in ALIBI_BACKENDS:
+        raise ValueError(
+            f"Attention backend {backend} does not compute ALiBi, the position embedding of this Baichuan model: "
+            "its answers would be wrong. Use --attention-backend TRITON_ATTN, or leave the option out."
+        )
+
+
+def choose_cuda_backend(compute_capability: int, sixteen_bit: bool, plain_kv_cache: bool) -> str:
+    """Choose a backend that computes ALiBi on an NVIDIA card where the person named none.
+
+    Args:
+        compute_capability: the major number: 8 is Ampere and Ada, 9 Hopper, 10 and 12 Blackwell.
+        sixteen_bit: activations are float16 or bfloat16; FLASH_ATTN knows no others.
+        plain_kv_cache: the KV cache has the activations' dtype; FlashAttention 2 reads no other.
+    """
+    if compute_capability in (8, 9) and sixteen_bit and plain_kv_cache:
+        return "FLASH_ATTN"
+    return "TRITON_ATTN"
