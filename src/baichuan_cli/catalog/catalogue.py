@@ -34,7 +34,7 @@ class Catalogue:
 
     def names(self) -> tuple[str, ...]:
         """Return the name of every model, as commands take it."""
-        return tuple(entry.name for entry in self.bundled) + tuple(entry.aliases[0] for entry in self.entries)
+        return tuple(demo.name for demo in self.bundled) + tuple(entry.command_name for entry in self.entries)
 
     def find(self, name: str) -> Entry | BundledEntry | None:
         """Look a model up by name, alias or repository id, in any case."""
@@ -72,7 +72,7 @@ class Catalogue:
         """Return the facts about a checkpoint that is not on this machine."""
         quantization = entry.quantization
         return Model(
-            name=entry.aliases[0],
+            name=entry.command_name,
             architecture=self.architectures[entry.architecture],
             weights_dtype=entry.weights.dtype,
             weight_format=entry.weights.format,

@@ -88,9 +88,14 @@ class BundledEntry(_Strict):
     title: str
     notes: tuple[str, ...] = Field(default=(), strict=False)
 
+    @property
+    def command_name(self) -> str:
+        """Return what commands and messages call it."""
+        return self.name
+
 
 class Entry(_Strict):
-    """One checkpoint. The first alias is what commands and messages call it."""
+    """One checkpoint. The first alias is its name in lower case."""
 
     name: str
     aliases: tuple[Alias, ...] = Field(min_length=1, strict=False)
@@ -106,13 +111,18 @@ class Entry(_Strict):
     unverified: tuple[str, ...] = Field(default=(), strict=False)
     notes: tuple[str, ...] = Field(default=(), strict=False)
 
+    @property
+    def command_name(self) -> str:
+        """Return what commands and messages call it."""
+        return self.aliases[0]
+
     @field_validator("unverified")
     @classmethod
     def _names_a_field(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
-        nested = {"weights": Weights, "quantization": QuantizationEntry}
+        nested: dict[str, type[BaseModel]] = {"weights": Weights, "quantization": QuantizationEntry}
         for path in paths:
             head, _, tail = path.partition(".")
-            if head not in cls.model_fields or (tail and tail not in nested[head].model_fields):
+            if head not in cls.model_fields or (tail and tail not in nested.get(head, _Strict).model_fields):
                 raise ValueError(f"{path!r} is no field of a model")
         return paths
 

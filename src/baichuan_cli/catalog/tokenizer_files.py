@@ -1,0 +1,132 @@
+"""Looking at a checkpoint's tokenizer files: what bcli needs of them, and what in them breaks other programs."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from baichuan_cli.catalog.json_file import read_json_if_there
+from baichuan_cli.catalog.model import ChatFamily
+from baichuan_cli.catalog.oddity import Oddity
+from baichuan_cli.catalog.sentencepiece_file import read_pieces
+from baichuan_cli.catalog.weight_files import check_is_content
+from baichuan_cli.errors import BcliError, ExitCode
+
+CodeState = Literal["absent", "broken", "repaired", "unrecognised"]
+
+_CLASSES = ("BaichuanTokenizer", "BaiChuanTokenizer")
+_USER_ROLE_ID = 195
+_FAMILY_OF_USER_ROLE: dict[str, ChatFamily] = {"<reserved_102>": "baichuan1", "<reserved_106>": "baichuan2"}
+
+
+def read_tokenizer_model(folder: Path) -> tuple[str, ...]:
+    """Return the pieces of `tokenizer.model`, in the order of their ids.
+
+    Raises:
+        BcliError: the file is missing, a placeholder, cut short or no SentencePiece model.
+    """
+    path = folder / "tokenizer.model"
+    if not path.exists():
+        raise BcliError(
+            f"There is no tokenizer.model in {folder}.",
+            hint="Copy tokenizer.model from the model's repository into this folder.",
+            exit_code=ExitCode.NOT_FOUND,
+        )
+    check_is_content(path)
+    return read_pieces(path)
+
+
+def chat_family_of(pieces: tuple[str, ...]) -> ChatFamily | None:
+    """Tell the chat family by the name of the token that opens a user's turn, id 195 in both."""
+    return _FAMILY_OF_USER_ROLE.get(pieces[_USER_ROLE_ID]) if len(pieces) > _USER_ROLE_ID else None
+
+
+def code_state(folder: Path) -> CodeState:
+    """Tell whether `tokenization_baichuan.py` sets up SentencePiece before it calls its base class.
+
+    transformers from 4.34 on asks for the vocabulary inside `super().__init__`, so the order decides whether the file
+    works. The file is parsed, never executed.
+    """
+    path = folder / "tokenization_baichuan.py"
+    if not path.exists():
+        return "absent"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return "unrecognised"
+    for statements in _initialisers(tree):
+        base_call = next((i for i, statement in enumerate(statements) if _calls_base(statement)), None)
+        model_set = next((i for i, statement in enumerate(statements) if _sets_model(statement)), None)
+        if base_call is not None and model_set is not None:
+            return "repaired" if model_set < base_call else "broken"
+    return "unrecognised"
+
+
+def tokenizer_oddities(folder: Path) -> list[Oddity]:
+    """Return what is unusual about the tokenizer's code and settings."""
+    found = []
+    state = code_state(folder)
+    if state == "broken":
+        found.append(
+            Oddity(
+                "note",
+                "tokenization_baichuan.py calls super().__init__ before it loads SentencePiece: "
+                "transformers 4.34 and later fail on it ('sp_model', 'vocab_size').",
+                "Nothing for bcli, which never runs this file. "
+                "For other programs move super().__init__(…) to the end of __init__.",
+            )
+        )
+    elif state == "unrecognised":
+        found.append(
+            Oddity(
+                "note",
+                "tokenization_baichuan.py is not the file that Baichuan published.",
+                "Nothing for bcli, which never runs this file. Read it before you allow another program to.",
+            )
+        )
+    config = read_json_if_there(folder / "tokenizer_config.json")
+    # special_tokens_map.json goes before tokenizer_config.json in transformers.
+    settings = {**config, **read_json_if_there(folder / "special_tokens_map.json")}
+    if state != "absent" and any(_is_single_word(settings.get(f"{name}_token")) for name in ("bos", "eos", "unk")):
+        found.append(
+            Oddity(
+                "note",
+                'The special tokens have "single_word": true, so transformers 4.34 to 4.57 '
+                "does not see a </s> that follows Chinese text.",
+                "Nothing for bcli, whose own tokenizer is not affected. "
+                'For other programs set "single_word" to false in tokenizer_config.json and special_tokens_map.json.',
+            )
+        )
+    return found
+
+
+def _initialisers(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name in _CLASSES:
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                    yield member.body
+
+
+def _calls_base(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(ast.Call(ast.Attribute(ast.Call(ast.Name("super")), "__init__"))):
+            return True
+    return False
+
+
+def _sets_model(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Assign([ast.Attribute(ast.Name("self"), "sp_model")]):
+            return True
+    return False
+
+
+def _is_single_word(token: Any) -> bool:
+    return isinstance(token, dict) and token.get("single_word") is True
