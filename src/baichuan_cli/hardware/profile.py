@@ -78,7 +78,7 @@ class Condition(_Strict):
 
     vllm: VersionRange = ""
     min_tensor_parallel_size: int = Field(default=1, ge=1)
-    architectures: tuple[str, ...] = ()  # any of these on every card
+    architectures: tuple[str, ...] = ()  # any of these; the machine's oldest card counts
     cpu_flags: tuple[str, ...] = ()  # any of these
     dtypes: tuple[Dtype, ...] = ()  # what it computes natively, instead of the hardware's list
     quantizations: tuple[str, ...] = ()  # methods that work in addition
