@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SAFETENSORS_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _SAMPLING_KEYS = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens")
 _PICKLED_BITSANDBYTES = (
-    "Its weights are bitsandbytes tensors pickled with their quantization state, a layout vLLM cannot read."
+    "its weights are bitsandbytes tensors pickled with their quantization state, a layout vLLM cannot read."
 )
 
 

@@ -14,6 +14,7 @@ from baichuan_cli.catalog.tokenizer_files import tokenizer_oddities
 from baichuan_cli.catalog.weight_files import WeightFiles
 
 _PUBLISHED_VOCAB_SIZES = (64_000, 125_696)
+_PUBLISHED_HIDDEN_SIZES = (4096, 5120)
 _MOST_PADDING = 1024  # tokens by which a vocabulary may be padded over its tokenizer's
 
 
@@ -64,7 +65,10 @@ def _identity(contents: Contents) -> Iterator[Oddity]:
 
 def _vocabulary(contents: Contents) -> Iterator[Oddity]:
     vocab_size = contents.model.architecture.vocab_size
-    if vocab_size not in _PUBLISHED_VOCAB_SIZES and contents.config.get("norm_head") is None:
+    resized = (
+        contents.model.architecture.hidden_size in _PUBLISHED_HIDDEN_SIZES and vocab_size not in _PUBLISHED_VOCAB_SIZES
+    )
+    if resized and contents.config.get("norm_head") is None:
         yield Oddity(
             "warning",
             f"The vocabulary of {vocab_size:,} tokens does not tell whether the head is normalised (NormHead).",
@@ -103,8 +107,9 @@ def _quantization(contents: Contents) -> Iterator[Oddity]:
     if quantization.method == "gptq" and quantization.desc_act and quantization.group_size != -1:
         yield Oddity(
             "warning",
-            "It was quantized with desc_act (activation order), which vLLM 0.33 no longer loads with groups.",
-            "Use an older vLLM, or a checkpoint made with desc_act=false.",
+            "It was quantized with desc_act (activation order): newer vLLM releases refuse it, "
+            "and vLLM's CPU kernels would ignore the order.",
+            "A checkpoint made with desc_act=false works everywhere.",
         )
     if quantization.method in ("gptq", "awq") and quantization.group_size is None:
         yield Oddity(
@@ -116,7 +121,11 @@ def _quantization(contents: Contents) -> Iterator[Oddity]:
 
 def _weights(contents: Contents) -> Iterator[Oddity]:
     if contents.model.not_loadable:
-        yield Oddity("warning", contents.model.not_loadable, "Take a GPTQ or an unquantized checkpoint instead.")
+        yield Oddity(
+            "warning",
+            f"vLLM cannot load it: {contents.model.not_loadable}",
+            "Take a GPTQ or an unquantized checkpoint instead.",
+        )
     if contents.weights.format == "bin":
         yield Oddity(
             "note",
