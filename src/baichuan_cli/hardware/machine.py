@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 
@@ -23,3 +24,4 @@ class Machine:
     cpu_cores: int  # cores this process may run on
     cpu_flags: frozenset[str]  # as in /proc/cpuinfo: "avx512f", "avx512_bf16", "amx_bf16"
     numa_nodes: int = 1
+    python: tuple[int, int] = sys.version_info[:2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from baichuan_cli.catalog.model import Model
@@ -23,10 +23,12 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one source asks for, by setting name. Layers are given in rising precedence."""
+    """What one source asks for, by name. Layers are given in rising precedence."""
 
     source: str
-    settings: Mapping[str, SettingValue]
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)  # names of vLLM's EngineArgs
+    sampling: Mapping[str, SettingValue] = field(default_factory=dict)  # names of vLLM's SamplingParams
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that the person has exported
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,80 @@
+"""A plan in vLLM's own words: keyword arguments, a command line, environment variables.
+
+What the plan leaves to vLLM is not rendered at all, so that vLLM's own choice stays vLLM's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from baichuan_cli.plan.model import Plan, SettingValue
+from baichuan_cli.plan.releases import ATTENTION_CONFIG, NEGATED_FLAGS, engine_arguments
+
+#: Features that recent releases switch on by themselves, so that off must be said.
+_ON_BY_DEFAULT = ("enable_prefix_caching", "enable_chunked_prefill")
+
+
+def llm_kwargs(plan: Plan) -> dict[str, object]:
+    """Return the keyword arguments of `vllm.LLM`."""
+    decided = _engine_settings(plan)
+    attention = _attention_config(plan)
+    if attention and plan.release.matches(ATTENTION_CONFIG):
+        decided["attention_config"] = attention
+    return {"model": str(plan.model.path or plan.model.name), **decided}
+
+
+def server_arguments(plan: Plan) -> list[str]:
+    """Return the arguments of vLLM's OpenAI server (`python -m vllm.entrypoints.openai.api_server`)."""
+    arguments: list[str] = []
+    for name, value in llm_kwargs(plan).items():
+        flag = "--" + name.replace("_", "-")
+        match value:
+            case True:
+                arguments.append(flag)
+            case False:
+                if name in _ON_BY_DEFAULT and plan.release.matches(NEGATED_FLAGS):
+                    arguments.append(f"--no-{flag.removeprefix('--')}")
+            case Mapping():
+                arguments += [flag, json.dumps(value)]
+            case _:
+                arguments += [flag, str(value)]
+    return arguments
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """Return the environment variables that must be set before vLLM is imported."""
+    variables = {name: str(setting.value) for name, setting in plan.environment.items()}
+    backend = plan.settings["attention_backend"].value
+    if backend is not None and not plan.release.matches(ATTENTION_CONFIG):
+        variables["VLLM_ATTENTION_BACKEND"] = str(backend)
+    return variables
+
+
+def sampling_kwargs(plan: Plan) -> dict[str, object]:
+    """Return the keyword arguments of `vllm.SamplingParams` that hold for every request."""
+    return {name: _plain(setting.value) for name, setting in plan.sampling.items()}
+
+
+def _engine_settings(plan: Plan) -> dict[str, object]:
+    known = engine_arguments(plan.release)
+    return {
+        name: setting.value
+        for name, setting in plan.settings.items()
+        if name in known
+        and setting.value is not None
+        and setting.source != "vLLM default"
+        # vLLM reads the method from the checkpoint; naming gptq would keep it from the faster gptq_marlin.
+        and (name, setting.source) != ("quantization", "model")
+    }
+
+
+def _attention_config(plan: Plan) -> dict[str, object]:
+    config = plan.settings.get("attention_config")
+    options = dict(config.value) if config and isinstance(config.value, Mapping) else {}
+    backend = plan.settings["attention_backend"].value
+    return {**options, "backend": backend} if backend is not None else options
+
+
+def _plain(value: SettingValue) -> object:
+    return list(value) if isinstance(value, tuple) else value

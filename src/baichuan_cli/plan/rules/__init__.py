@@ -1,0 +1,53 @@
+"""The rules, in the order in which they are followed.
+
+Each may rely on what those before it decided: the dtype on the quantization, the memory on everything.
+"""
+
+from __future__ import annotations
+
+from baichuan_cli.plan.draft import Rule
+from baichuan_cli.plan.rules.attention import alibi_kv_cache, alibi_on_cuda, alibi_on_dcu, alibi_on_rocm, attention
+from baichuan_cli.plan.rules.checkpoint import loadable, remote_code
+from baichuan_cli.plan.rules.context import context_length
+from baichuan_cli.plan.rules.dtype import dtype
+from baichuan_cli.plan.rules.hardware import architecture, environment
+from baichuan_cli.plan.rules.memory import cpu_memory, memory
+from baichuan_cli.plan.rules.parallel import cards, cpu_ranks, pipeline_parallel, tensor_parallel
+from baichuan_cli.plan.rules.quantization import activation_order, gptq_on_rocm, quantization
+from baichuan_cli.plan.rules.release import hardware_release, known_release, pinned, python, unsupported_setting
+
+RULES: tuple[Rule, ...] = (
+    known_release,
+    python,
+    hardware_release,
+    architecture,
+    environment,
+    loadable,
+    remote_code,
+    unsupported_setting,
+    pinned,
+    quantization,
+    gptq_on_rocm,
+    activation_order,
+    dtype,
+    context_length,
+    tensor_parallel,
+    pipeline_parallel,
+    cpu_ranks,
+    cards,
+    attention,
+    alibi_on_cuda,
+    alibi_on_rocm,
+    alibi_on_dcu,
+    alibi_kv_cache,
+    memory,
+    cpu_memory,
+)
+
+#: Environment variables that a rule sets or reads; a person's own value of one is part of the plan.
+WATCHED_VARIABLES = (
+    "VLLM_ALLOW_LONG_MAX_MODEL_LEN",
+    "VLLM_CPU_KVCACHE_SPACE",
+    "VLLM_CPU_OMP_THREADS_BIND",
+    "VLLM_USE_TRITON_FLASH_ATTN",
+)
