@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 
 from baichuan_cli import __version__
+from baichuan_cli.cli import models
+from baichuan_cli.cli import models, profiles
+from baichuan_cli.cli.generate import generate
 
 app = typer.Typer(
     name="bcli",
@@ -15,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(models.app, name="models")
 
 
 def _show_version(wanted: bool) -> None:
@@ -30,3 +34,8 @@ def root(
     ] = False,
 ) -> None:
     """Run the Baichuan language models on vLLM with the hardware you have."""
+
+
+app.command()(generate)
+app.add_typer(models.app, name="models")
+app.add_typer(profiles.app, name="profiles")
