@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from baichuan_reference import Shape
 from safetensors.torch import save_file
 from torch import Tensor
+
+from reference.baichuan_reference import Shape
 
 
 def random_weights(shape: Shape, seed: int = 0) -> dict[str, Tensor]:
