@@ -12,14 +12,15 @@ Vendor = Literal["hygon", "nvidia", "amd"]
 
 PCI_VENDORS: Mapping[int, Vendor] = {0x1D94: "hygon", 0x10DE: "nvidia", 0x1002: "amd"}
 #: Display controllers, processing accelerators and co-processors. Hygon's and AMD's processors carry the vendor's id
-#: on their host bridges too, and those are no cards.
+#: on their host bridges too, and those are no cards; a Hygon card that is known by its id may have any class.
 PCI_CARD_CLASSES = (0x03, 0x12, 0x0B)
 
 VENDOR_NAMES: Mapping[Vendor, str] = {"hygon": "Hygon", "nvidia": "NVIDIA", "amd": "AMD"}
 
 #: PCI device id -> name and architecture.
 _HYGON: Mapping[int, tuple[str, str]] = {
-    **dict.fromkeys((0x51B7, 0x52B7, 0x53B7, 0x54B7, 0x55B7, 0x56B7, 0x57B7), ("Z100L", "gfx906")),
+    **dict.fromkeys((0x51B7, 0x52B7, 0x53B7, 0x55B7, 0x56B7, 0x57B7), ("Z100L", "gfx906")),
+    0x54B7: ("Z100", "gfx906"),
     **dict.fromkeys((0x61B7, 0x62B7, 0x63B7, 0x64B7, 0x65B7, 0x66B7, 0x67B7), ("K100", "gfx926")),
     0x62C7: ("K100-LC", "gfx926"),
     0x6210: ("K100_AI", "gfx928"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from baichuan_cli.paths import config_dir
+
 Origin = Literal["shipped", "yours", "file"]
 
 
@@ -24,6 +26,11 @@ def shipped_dir() -> Path:
     package = Path(__file__).resolve().parents[1]
     in_wheel = package / "profiles"
     return in_wheel if in_wheel.is_dir() else package.parents[1] / "profiles"
+
+
+def user_profiles_dir() -> Path:
+    """Return the folder of a person's own profile files."""
+    return config_dir() / "profiles"
 
 
 def shipped_files() -> dict[str, ProfileFile]:

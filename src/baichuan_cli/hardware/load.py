@@ -61,9 +61,9 @@ def find_profile(name_or_path: str, *, user_dir: Path) -> ProfileFile:
     try:
         return files[name_or_path]
     except KeyError:
-        near = difflib.get_close_matches(name_or_path.lower(), files, n=3, cutoff=0.4)
-        hint = f"Did you mean {' or '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL
-        raise BcliError(f"There is no profile {name_or_path!r}.", hint=hint, exit_code=ExitCode.NOT_FOUND) from None
+        raise BcliError(
+            f"There is no profile {name_or_path!r}.", hint=_nearest(name_or_path, files), exit_code=ExitCode.NOT_FOUND
+        ) from None
 
 
 def load_file(file: ProfileFile, *, user_dir: Path) -> Profile:
@@ -144,12 +144,16 @@ def _parent(child: ProfileFile, extends: object, user_dir: Path) -> ProfileFile 
     files = shipped_files() if extends == child.name else profile_files(user_dir)
     if extends in files:
         return files[extends]
-    near = difflib.get_close_matches(extends.lower(), files, n=3, cutoff=0.4)
     raise BcliError(
         f"{child.path}: extends: there is no profile {extends!r}.",
-        hint=f"Did you mean {' or '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL,
+        hint=_nearest(extends, files),
         exit_code=ExitCode.INVALID,
     )
+
+
+def _nearest(name: str, files: Mapping[str, ProfileFile]) -> str:
+    near = difflib.get_close_matches(name.lower(), files, n=3, cutoff=0.4)
+    return f"Did you mean {', '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL
 
 
 def _complaint(error: ErrorDetails) -> str:

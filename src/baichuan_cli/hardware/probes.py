@@ -69,7 +69,7 @@ def kernel_modules(system: System) -> Look:
         if version := system.read(f"/sys/module/{module}/version"):
             seen["hygon"] = f"{module} {version}"
     if text := system.read("/proc/driver/nvidia/version"):
-        release = re.search(r"Kernel Module\D*([\d.]+)", text)
+        release = re.search(r"\s(\d+(?:\.\d+)+)\s", text)
         seen["nvidia"] = f"nvidia {release[1]}" if release else "nvidia"
     step = Step("kernel modules hycu, hydcu, nvidia", ", ".join(seen.values()) or "none loaded")
     return Look(step, frozenset(seen))

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from baichuan_cli.errors import BcliError
 from baichuan_cli.plan.release import Release
+from baichuan_cli.plan.settings import ENGINE, read
 
 Kind = Literal["dcu", "rocm", "cuda", "cpu"]
 Dtype = Literal["float16", "bfloat16", "float32"]
@@ -32,7 +34,6 @@ def _environment_value(preference: Preference) -> Preference:
 
 
 VersionRange = Annotated[str, AfterValidator(_specifier)]
-SettingName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -52,7 +53,16 @@ class Preference(_Strict):
         return data if isinstance(data, (Mapping, Preference)) else {"value": data}
 
 
-Settings = Mapping[SettingName, Preference]
+def _known_settings(settings: Mapping[str, Preference]) -> Mapping[str, Preference]:
+    for name, preference in settings.items():
+        try:
+            read(ENGINE, name, preference.value, name)
+        except BcliError as error:
+            raise ValueError(" ".join(filter(None, (error.message, error.hint)))) from None
+    return settings
+
+
+Settings = Annotated[Mapping[str, Preference], AfterValidator(_known_settings)]
 Environment = Mapping[VariableName, Annotated[Preference, AfterValidator(_environment_value)]]
 
 

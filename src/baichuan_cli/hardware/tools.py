@@ -49,8 +49,10 @@ def hy_smi(system: System) -> Look:
 def _hygon_device(card: dict[str, Any]) -> Device:
     name, architecture = hygon_card(_whole(card.get("Device ID"), base=16))
     series = str(card.get("Card Series") or name)
-    mebibytes = _whole(card.get("vram Total Memory (MiB)"))
-    return Device(series, architecture or hygon_architecture(series), mebibytes * _MIB or None)
+    # Older tools write "VRAM Total Memory (B)".
+    sizes = {key.lower(): _whole(value) for key, value in card.items()}
+    memory = sizes.get("vram total memory (mib)", 0) * _MIB or sizes.get("vram total memory (b)", 0)
+    return Device(series, architecture or hygon_architecture(series), memory or None)
 
 
 def nvidia_smi(system: System) -> Look:
@@ -67,7 +69,7 @@ def nvidia_smi(system: System) -> Look:
 def rocminfo(system: System, folder: str) -> Look:
     """Ask the ROCm runtime, AMD's in `/opt/rocm` or Hygon's in `/opt/dtk`, for names, architectures and memory."""
     result = system.run([system.tool("rocminfo", f"{folder}/bin")])
-    agents = re.split(r"^\*+\nAgent \d+ *\n\*+ *\n", result.stdout, flags=re.MULTILINE)[1:]
+    agents = re.split(r"^\*+ *\nAgent \d+ *\n\*+ *\n", result.stdout, flags=re.MULTILINE)[1:]
     devices = tuple(device for agent in agents if (device := _agent_device(agent)) is not None)
     # DTK's own rocminfo says "hygon module is loaded" where AMD's says "ROCk module is loaded".
     return _found("rocminfo", result, devices, "hygon" if "hygon" in result.stdout.lower() else "amd")
