@@ -1,0 +1,107 @@
+"""What SentencePiece does to a text before it looks for pieces, told to the Rust tokenizer: Baichuan 1's manner.
+
+SentencePiece replaces, from left to right, the longest match among some 225,000 sequences (Unicode NFKC, and control
+characters deleted); user-defined symbols are left alone. The Rust `Precompiled` normaliser reads the same table but
+looks up a whole grapheme first and takes the shortest match in it, so `\\r\\n` loses its line break and `e` with two
+accents the second one. The steps here get the right result out of it:
+
+1. Behind each match of several characters, or before a combining character that no match includes, goes a separator.
+2. A second separator goes before each combining character that is left, so that each character is looked up alone.
+3. `Precompiled` replaces single characters; NFC then joins what belongs together, and nothing across a separator.
+
+Both separators are control characters that the table deletes, so one in the text changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from baichuan_cli.vllm_plugin.charsmap import Charsmap, compile_single
+from baichuan_cli.vllm_plugin.sentencepiece_model import SPACE, SentencePieceModel
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Characters that continue a grapheme without being marks (\p{M}): joiners, Thai and Lao AM, the halfwidth voicing
+# marks, emoji modifiers, tags; and the line feed after a carriage return.
+_JOINING = r"\n\x{200C}\x{200D}\x{E33}\x{EB3}\x{FF9E}\x{FF9F}\x{1F3FB}-\x{1F3FF}\x{E0020}-\x{E007F}"
+
+
+def normaliser(model: SentencePieceModel) -> Any:
+    """Return the Rust normaliser that rewrites as this model does.
+
+    Raises:
+        ValueError: the model's table deletes fewer than two control characters.
+    """
+    from tokenizers import normalizers
+
+    steps: list[Any] = []
+    if model.dummy_prefix:
+        steps.append(normalizers.Prepend(" "))
+    if model.charsmap:
+        steps += _table(model)
+    steps.append(normalizers.Replace(" ", SPACE))
+    return normalizers.Sequence(steps)
+
+
+def _table(model: SentencePieceModel) -> list[Any]:
+    from tokenizers import Regex, normalizers
+
+    table = Charsmap(model.charsmap)
+    deleted = [character for character in map(chr, range(1, 9)) if table.single.get(character) == ""]
+    if len(deleted) < 2:
+        raise ValueError("no exact fast tokenizer: the normaliser deletes fewer than two control characters.")
+    between, within = deleted[:2]
+    continuing = rf"[\p{{M}}{_JOINING}{table.continuing}]"
+    kept = {*model.user_defined, between}
+    single = {character: text for character, text in table.single.items() if character not in kept}
+    return [
+        normalizers.Replace(Regex(rf"(?>{table.sequences}|(?m:.)(?={continuing}))\K"), between),
+        normalizers.Replace(Regex(f"(?={continuing})"), within),
+        normalizers.Precompiled(compile_single(single)),
+        normalizers.NFC(),
+        normalizers.Replace(between, ""),
+    ]
+
+
+def cuts(model: SentencePieceModel, symbols: Sequence[str], tokenizer: Tokenizer) -> Any:
+    """Return the pre-tokenizer that isolates user-defined symbols in rewritten text.
+
+    A symbol alone in its cut gets its id because the model is asked to look cuts up before it merges
+    (`ignore_merges`). A cut that reads like another piece which merging would not make, say `</s>`, is cut once more.
+    Symbols of one character take part in no merge and need no cut.
+
+    Args:
+        model: the SentencePiece model.
+        symbols: the symbols to find.
+        tokenizer: the tokenizer of this model without any cuts, which merges.
+
+    Raises:
+        ValueError: a piece that merging does not make cannot be told from its text.
+    """
+    from tokenizers import Regex
+    from tokenizers.pre_tokenizers import Sequence as Steps
+    from tokenizers.pre_tokenizers import Split
+
+    steps = []
+    if long := sorted((symbol for symbol in symbols if len(symbol) > 1), key=len, reverse=True):
+        steps.append(Split(Regex("|".join(map(re.escape, long))), "isolated"))
+    others = [piece for piece in model.ids if len(piece) > 1 and piece not in set(symbols)]
+    encodings = tokenizer.encode_batch(others, add_special_tokens=False)
+    made = {piece: encoding.tokens for piece, encoding in zip(others, encodings, strict=True)}
+    unmade = {piece: tokens for piece, tokens in made.items() if len(tokens) > 1}
+    if unmade:
+        steps.append(
+            Split(Regex("|".join(_cut(piece, tokens, unmade) for piece, tokens in unmade.items())), "isolated")
+        )
+    return Steps(steps)
+
+
+def _cut(piece: str, tokens: list[str], unmade: dict[str, list[str]]) -> str:
+    for count in range(1, len(tokens)):
+        head, tail = "".join(tokens[:count]), "".join(tokens[count:])
+        if head not in unmade and tail not in unmade:
+            return rf"\A{re.escape(head)}(?={re.escape(tail)}\z)"
+    raise ValueError(f"no exact fast tokenizer: the piece {piece!r} is never made by merges.")
