@@ -28,6 +28,7 @@ class SentencePieceModel:
         user_defined: symbols that SentencePiece finds in text before any merge, and never normalises.
         control: pieces that no text produces, such as `</s>`.
         unknown: the piece for what cannot be encoded.
+        end: how the piece that ends a text is spelled, if there is one.
         byte_fallback: whether a character without a piece becomes its UTF-8 bytes.
         dummy_prefix: whether a space is put in front of every text.
         charsmap: the compiled rules of the nmt_nfkc normaliser; empty when text is taken as it is.
@@ -38,6 +39,7 @@ class SentencePieceModel:
     user_defined: tuple[str, ...]
     control: tuple[str, ...]
     unknown: str
+    end: str
     byte_fallback: bool
     dummy_prefix: bool
     charsmap: bytes
@@ -72,6 +74,7 @@ def read_model(model_file: Path) -> SentencePieceModel:
         user_defined=by_type[_USER_DEFINED],
         control=by_type[_CONTROL],
         unknown=by_type[_UNKNOWN][0],
+        end=proto.trainer_spec.eos_piece,
         byte_fallback=proto.trainer_spec.byte_fallback,
         dummy_prefix=proto.normalizer_spec.add_dummy_prefix,
         charsmap=proto.normalizer_spec.precompiled_charsmap,
