@@ -9,14 +9,14 @@ from typing import Protocol
 
 from baichuan_cli.batch.item import BadLine, BatchItem
 from baichuan_cli.batch.records import Record, RunInfo, answer_record, failure_record
-from baichuan_cli.engine.request import Completion, Request
+from baichuan_cli.engine.request import Completion, Rejection, Request
 from baichuan_cli.errors import BcliError, ExitCode
 
 
 class Engine(Protocol):
     """What answers requests."""
 
-    def run(self, requests: Iterable[Request]) -> Iterator[Completion]:
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion | Rejection]:
         """Yield each request's completion when it is finished, in any order; take requests as room allows."""
 
 
@@ -98,9 +98,13 @@ def run_batch(
                 waiting[request.request_id] = item
                 yield request
 
-    for completion in engine.run(requests()):
-        item = waiting.pop(completion.request_id)
-        advance(answer_record(item, completion, run), done=1, completion=completion)
+    for outcome in engine.run(requests()):
+        item = waiting.pop(outcome.request_id)
+        if isinstance(outcome, Rejection):
+            rejected = BcliError(f"vLLM does not take this prompt: {outcome.reason}", exit_code=ExitCode.USAGE)
+            advance(failure_record(item, rejected, run), failed=1)
+        else:
+            advance(answer_record(item, outcome, run), done=1, completion=outcome)
     for item in waiting.values():
         lost = BcliError("The engine finished without an answer to this prompt.", exit_code=ExitCode.ENGINE)
         advance(failure_record(item, lost, run), failed=1)

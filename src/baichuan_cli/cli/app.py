@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from baichuan_cli import __version__
-from baichuan_cli.cli import models
 from baichuan_cli.cli import models, profiles
 from baichuan_cli.cli.generate import generate
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from baichuan_cli.errors import BcliError
 
@@ -38,6 +39,11 @@ class Output:
     def interactive(self) -> bool:
         """Tell whether a person looks at the data on a terminal."""
         return self._stdout.isatty() and not self.json_mode
+
+    @property
+    def binary(self) -> BinaryIO:
+        """Return stdout for records that come as bytes."""
+        return self._stdout.buffer
 
     def text(self, text: str, *, end: str = "\n") -> None:
         """Write data as it is, at once."""
@@ -85,6 +91,20 @@ class Output:
         self._say(f"error: {error.message}", style="bold red")
         if error.hint:
             self._say(_indent(error.hint))
+
+    def echo(self, text: str) -> None:
+        """Repeat what the person gave, so that an answer reads on from it; only where a person sees both."""
+        if self.interactive and self._stderr.isatty():
+            self._console(self._stderr).print(text, style="dim", end="", markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """Show on a terminal that something goes on."""
+        if self._stderr.isatty():
+            with self._console(self._stderr).status(text):
+                yield
+        else:
+            yield
 
     def progress(self) -> Progress:
         """Return a progress display on stderr that stays silent unless stderr is a terminal."""

@@ -6,7 +6,12 @@ The texts are those of vLLM 0.5.0 to 0.33, torch, transformers and the vendors' 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from baichuan_cli.engine.log import EngineLog
+from baichuan_cli.errors import BcliError, ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +110,28 @@ CAUSES: tuple[Cause, ...] = (
 def recognise(text: str) -> Cause | None:
     """Return the first known cause that shows in an exception's text or in a log."""
     return next((cause for cause in CAUSES if re.search(cause.pattern, text, re.IGNORECASE)), None)
+
+
+@contextmanager
+def explained(log: EngineLog) -> Iterator[None]:
+    """Turn whatever vLLM raises into a message with the cause, the end of its log and where the log is.
+
+    Raises:
+        BcliError: anything went wrong inside.
+    """
+    try:
+        yield
+    except BcliError:
+        raise
+    except Exception as error:  # noqa: BLE001  vLLM, torch and the drivers raise anything, and all of it ends here
+        raise _failure(error, log) from error
+
+
+def _failure(error: Exception, log: EngineLog) -> BcliError:
+    told = f"{type(error).__name__}: {error}".strip()
+    tail = log.tail()
+    # The exception is nearest to the cause; a worker process leaves its own only in the log.
+    cause = recognise(told) or recognise(tail)
+    message = f"vLLM failed: {cause.message}" if cause else f"vLLM failed: {told.splitlines()[0]}"
+    hints = [cause.hint if cause else "", tail, f"The whole log: {log.path}" if log.path else ""]
+    return BcliError(message, hint="\n".join(filter(None, hints)), exit_code=ExitCode.ENGINE)

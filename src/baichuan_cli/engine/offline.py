@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from baichuan_cli.engine.request import Choice, Completion, Request, Token
+from baichuan_cli.engine.failures import explained
+from baichuan_cli.engine.log import EngineLog
+from baichuan_cli.engine.request import Choice, Completion, Rejection, Request, Token
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
@@ -31,31 +33,47 @@ class OfflineEngine:
     Args:
         arguments: keyword arguments of `vllm.LLM`.
         sampling: keyword arguments of `vllm.SamplingParams` that hold for every request.
+        log: where vLLM writes; its end is shown when something fails.
+
+    Raises:
+        BcliError: vLLM could not start.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], sampling: Mapping[str, Any]) -> None:
-        from vllm import LLM
+    def __init__(self, arguments: Mapping[str, Any], sampling: Mapping[str, Any], log: EngineLog) -> None:
+        with explained(log):
+            from vllm import LLM
 
-        self._engine: Any = LLM(**arguments).llm_engine
+            self._engine: Any = LLM(**arguments).llm_engine
         self._sampling = dict(sampling)
+        self._log = log
         self._window = int(arguments.get("max_num_seqs") or _AHEAD) + _AHEAD
 
-    def run(self, requests: Iterable[Request], *, on_text: TextListener | None = None) -> Iterator[Completion]:
+    def run(
+        self, requests: Iterable[Request], *, on_text: TextListener | None = None
+    ) -> Iterator[Completion | Rejection]:
         """Answer requests, each as soon as it is finished and in no fixed order.
 
         Requests are taken from the iterable only as the engine has room for them. Closing the iterator aborts
         what is still running.
+
+        Raises:
+            BcliError: vLLM failed.
         """
         waiting = iter(requests)
         running: dict[str, _Progress] = {}
         try:
             while True:
-                for request in islice(waiting, self._window - len(running)):
-                    running[request.request_id] = _Progress()
-                    self._add(request, stream=on_text is not None)
-                if not running:
+                batch = list(islice(waiting, self._window - len(running)))
+                if not batch and not running:
                     return
-                for output in self._engine.step():
+                for request in batch:
+                    if rejection := self._add(request, stream=on_text is not None):
+                        yield rejection
+                    else:
+                        running[request.request_id] = _Progress()
+                with explained(self._log):
+                    outputs = self._engine.step() if running else ()
+                for output in outputs:
                     progress = running[output.request_id]
                     if on_text is not None and (new := progress.advance(output)):
                         on_text(output.request_id, new)
@@ -66,10 +84,15 @@ class OfflineEngine:
             if running:
                 self._engine.abort_request(list(running))
 
-    def _add(self, request: Request, *, stream: bool) -> None:
+    def _add(self, request: Request, *, stream: bool) -> Rejection | None:
         prompt = {"prompt_token_ids": list(request.prompt_token_ids)}
-        parameters = _sampling_params({**self._sampling, **request.sampling}, stream=stream)
-        self._engine.add_request(request.request_id, prompt, parameters)
+        with explained(self._log):
+            try:
+                parameters = _sampling_params({**self._sampling, **request.sampling}, stream=stream)
+                self._engine.add_request(request.request_id, prompt, parameters)
+            except ValueError as error:  # how vLLM refuses a single request
+                return Rejection(request.request_id, str(error))
+        return None
 
 
 class _Progress:

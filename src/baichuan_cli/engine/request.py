@@ -53,3 +53,11 @@ class Completion:
     def completion_tokens(self) -> int:
         """Return the generated tokens over all choices."""
         return sum(len(choice.token_ids) for choice in self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A request that vLLM would not take."""
+
+    request_id: str
+    reason: str

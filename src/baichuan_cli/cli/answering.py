@@ -1,0 +1,132 @@
+"""What `bcli generate` does with a plan: a few prompts to the screen, or a batch to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baichuan_cli.cli.output import Output
+from baichuan_cli.errors import BcliError, ExitCode
+
+if TYPE_CHECKING:
+    from baichuan_cli.batch.item import BadLine, BatchItem
+    from baichuan_cli.batch.run import Answers, BatchResult
+    from baichuan_cli.cli.engine_run import Job
+    from baichuan_cli.plan.model import Plan
+
+
+def make_job(plan: Plan, items: tuple[BatchItem, ...], *, chat: bool, system: str | None) -> Job:
+    """Turn prompts into token ids, before anything heavy is loaded.
+
+    Raises:
+        BcliError: the model is not on this machine, or its tokenizer cannot be used.
+    """
+    from baichuan_cli.batch.encode import Encoder
+    from baichuan_cli.batch.records import RunInfo
+    from baichuan_cli.catalog.resolve import require_local
+    from baichuan_cli.cli.engine_run import Job
+    from baichuan_cli.plan.render import sampling_kwargs
+    from baichuan_cli.tokenizer.load import load_tokenizer
+
+    sampling = sampling_kwargs(plan)
+    encoder = Encoder(
+        tokenizer=load_tokenizer(require_local(plan.model)),
+        family=plan.model.chat_family,
+        max_model_len=int(str(plan.settings["max_model_len"].value)),
+        max_tokens=int(str(sampling["max_tokens"])),
+        chat=chat,
+        system=system,
+    )
+    decides = {"model": str(plan.model.path), "sampling": sampling, "chat": chat, "system": system}
+    run = RunInfo(plan.model.name, decides)
+    return Job(plan, items, encoder.encode_all(items), run)
+
+
+def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
+    """Answer a few prompts: as text, as one JSON object, or, several into a pipe, as a record a line."""
+    from baichuan_cli.batch.answers import AnswerStream
+    from baichuan_cli.batch.run import exit_code
+    from baichuan_cli.cli.answers import Collected, Shown
+    from baichuan_cli.cli.engine_run import answer
+
+    for item in job.items:
+        job.encode(item)  # a prompt that cannot be answered stops here, before the engine starts
+    collected = Collected()
+    single = len(job.items) == 1
+    stream = out.interactive and single and "n" not in job.plan.sampling
+
+    def open_answers(out: Output) -> Answers:
+        if out.json_mode:
+            return collected
+        if out.interactive or single:
+            return Shown(job.items, out, streamed=stream)
+        return AnswerStream(out.binary)
+
+    if stream:
+        out.echo(str(job.items[0].prompt))
+    answered = answer(job, out, open_answers, stream=stream, verbose=verbose)
+    result, ready = answered.result, answered.ready_seconds
+    if out.json_mode:
+        out.json(
+            {
+                "schema": "bcli.generate/1",
+                **_about(job.plan),
+                "results": collected.in_order(job.items),
+                "engine_ready_seconds": round(ready, 3),
+                "seconds": round(result.seconds, 6),
+            }
+        )
+    out.note(f"{result.completion_tokens} tokens in {result.seconds:.1f} s (engine ready in {ready:.1f} s)")
+    return exit_code((), result)
+
+
+def answer_batch(
+    job: Job, bad_lines: Sequence[BadLine], input_path: Path, output_path: Path | None, out: Output, *, verbose: bool
+) -> ExitCode:
+    """Answer a batch into a file that an interrupted run left or a new one, or as records to standard output.
+
+    Raises:
+        BcliError: the output cannot be used, vLLM failed, or the person stopped it; what was answered is kept.
+    """
+    from baichuan_cli.batch.answers import AnswerStream, open_answers
+    from baichuan_cli.batch.run import BatchResult, exit_code
+    from baichuan_cli.cli.engine_run import answer
+
+    for bad in bad_lines:
+        out.warning(f"{input_path}, line {bad.line}: {bad.reason}")
+    if output_path is None:
+        result = answer(job, out, lambda out: AnswerStream(out.binary), stream=False, verbose=verbose).result
+        out.note(_summary(result))
+        return exit_code(bad_lines, result)
+    with open_answers(output_path, job.items, job.run, input_path=input_path) as file:
+        if len(file.answered) == len(job.items):
+            result = BatchResult(total=len(job.items), skipped=len(job.items))
+        else:
+            try:
+                result = answer(job, out, lambda _: file, stream=False, verbose=verbose).result
+            except KeyboardInterrupt:
+                raise BcliError(
+                    f"Stopped. The answers so far are in {output_path}.",
+                    hint="Run the same command again: it continues with what is missing.",
+                    exit_code=ExitCode.INTERRUPTED,
+                ) from None
+    if out.json_mode:
+        out.json({"schema": "bcli.batch/1", **_about(job.plan), **asdict(result), "bad_lines": len(bad_lines)})
+    out.note(f"{_summary(result)} · {output_path}")
+    return exit_code(bad_lines, result)
+
+
+def _summary(result: BatchResult) -> str:
+    parts = [f"{result.done} answered"]
+    parts += [f"{result.failed} failed"] if result.failed else []
+    parts += [f"{result.skipped} were there"] if result.skipped else []
+    if result.seconds:
+        rate = result.completion_tokens / result.seconds
+        parts.append(f"{result.completion_tokens:,} tokens in {result.seconds:.1f} s, {rate:,.0f} tokens/s")
+    return " · ".join(parts)
+
+
+def _about(plan: Plan) -> dict[str, object]:
+    return {"model": plan.model.name, "profile": plan.profile_name, "vllm": str(plan.release)}

@@ -1,0 +1,63 @@
+"""Where the answers to a few prompts go: text for a person, or one JSON object. Batches have files of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from baichuan_cli.batch.item import BatchItem
+    from baichuan_cli.batch.records import Record
+    from baichuan_cli.cli.output import Output
+
+
+class Collected:
+    """Records kept for one JSON object."""
+
+    answered: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._records: dict[str, Record] = {}
+
+    def write(self, record: Record) -> None:
+        """Keep one record."""
+        self._records[str(record["custom_id"])] = record
+
+    def in_order(self, items: tuple[BatchItem, ...]) -> list[Record]:
+        """Return the records in the order of the prompts, each with its prompt."""
+        return [{"prompt": item.prompt, **self._records[item.custom_id]} for item in items]
+
+
+class Shown:
+    """Answers as text, in the order of the prompts.
+
+    Args:
+        streamed: the text of the only answer is already on the screen.
+    """
+
+    answered: frozenset[str] = frozenset()
+
+    def __init__(self, items: tuple[BatchItem, ...], out: Output, *, streamed: bool) -> None:
+        self._out = out
+        self._streamed = streamed
+        self._waiting = list(items)
+        self._several = len(items) > 1
+        self._records: dict[str, Any] = {}
+
+    def write(self, record: Record) -> None:
+        """Show this answer once those before it are shown."""
+        self._records[str(record["custom_id"])] = record
+        while self._waiting and self._waiting[0].custom_id in self._records:
+            item = self._waiting.pop(0)
+            self._show(item, self._records.pop(item.custom_id))
+
+    def _show(self, item: BatchItem, record: Any) -> None:
+        if error := record.get("error"):
+            self._out.warning(f"no answer to {item.custom_id}: {error['message']}")
+        elif self._streamed:
+            self._out.text("")
+        else:
+            for choice in record["choices"]:
+                self._out.echo(str(item.prompt))
+                self._out.text(choice["text"])
+        if self._several and self._waiting:
+            self._out.text("")

@@ -1,0 +1,109 @@
+"""Start the engine of a plan, answer with it, and keep vLLM's chatter away meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baichuan_cli import paths
+from baichuan_cli.cli.output import Output
+from baichuan_cli.cli.planning import headline
+from baichuan_cli.errors import BcliError
+
+if TYPE_CHECKING:
+    from baichuan_cli.batch.item import BatchItem
+    from baichuan_cli.batch.records import RunInfo
+    from baichuan_cli.batch.run import Answers, BatchResult
+    from baichuan_cli.engine.offline import OfflineEngine, TextListener
+    from baichuan_cli.engine.request import Completion, Rejection, Request
+    from baichuan_cli.plan.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Prompts as token ids, with the plan to answer them by."""
+
+    plan: Plan
+    items: tuple[BatchItem, ...]
+    requests: Mapping[str, Request | BcliError]  # by custom_id; an error where a prompt cannot be answered
+    run: RunInfo
+
+    def encode(self, item: BatchItem) -> Request:
+        """Return an item's request, or raise what stands against it."""
+        request = self.requests[item.custom_id]
+        if isinstance(request, BcliError):
+            raise request
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How a job went. Seconds are wall time; the engine's start is not part of the result's."""
+
+    result: BatchResult
+    ready_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Streamed:
+    """An engine that tells its text as it comes."""
+
+    engine: OfflineEngine
+    on_text: TextListener
+
+    def run(self, requests: Iterable[Request]) -> Iterator[Completion | Rejection]:
+        return self.engine.run(requests, on_text=self.on_text)
+
+
+def answer(
+    job: Job, out: Output, open_answers: Callable[[Output], Answers], *, stream: bool, verbose: bool
+) -> Answered:
+    """Start the engine, answer what has no answer yet, and stop.
+
+    Args:
+        open_answers: makes the place for the answers, given the output to use while vLLM's chatter is kept away.
+        stream: show the text of the first answer as it is made.
+
+    Raises:
+        BcliError: vLLM failed.
+        KeyboardInterrupt: the person stopped it; what was answered is kept.
+    """
+    from baichuan_cli.batch.run import run_batch
+    from baichuan_cli.engine.log import divert, new_log_path
+    from baichuan_cli.engine.offline import OfflineEngine
+    from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs
+
+    log_path = None if verbose else new_log_path(paths.state_dir(), f"generate-{Path(job.plan.model.name).name}")
+    os.environ.update(environment(job.plan))
+    with divert(log_path) as log:
+        out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
+        out.note(headline(job.plan))
+        started = time.perf_counter()
+        with out.status("starting the engine …"):
+            engine = OfflineEngine(llm_kwargs(job.plan), sampling_kwargs(job.plan), log)
+        ready_seconds = time.perf_counter() - started
+        source = _Streamed(engine, lambda _, text: out.text(text, end="")) if stream else engine
+        with _progress(out, len(job.items)) as show:
+            result = run_batch(job.items, source, open_answers(out), job.run, encode=job.encode, progress=show)
+    return Answered(result, ready_seconds)
+
+
+@contextmanager
+def _progress(out: Output, total: int) -> Iterator[Callable[[BatchResult], None]]:
+    """Show how far a batch of several prompts is, with tokens per second."""
+    if total == 1:
+        yield lambda _: None
+        return
+    with out.progress() as bar:
+        task = bar.add_task("answering", total=total, rate="")
+
+        def show(result: BatchResult) -> None:
+            rate = f"{result.completion_tokens / max(result.seconds, 1e-9):,.0f} tokens/s"
+            bar.update(task, completed=result.done + result.failed + result.skipped, rate=rate)
+
+        yield show

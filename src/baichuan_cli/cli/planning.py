@@ -1,0 +1,152 @@
+"""From the options of a command to a Plan, by way of the model, the profile, this machine and the installed vLLM."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from baichuan_cli import paths
+from baichuan_cli.errors import BcliError, ExitCode
+
+if TYPE_CHECKING:
+    from baichuan_cli.cli.output import Output
+    from baichuan_cli.plan.model import Plan
+    from baichuan_cli.plan.release import Release
+
+DEFAULT_MODEL = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line says; None and absent mean that it says nothing."""
+
+    model: str | None = None
+    profile: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)  # names of vLLM's EngineArgs
+    assignments: Sequence[str] = ()  # "NAME=VALUE"
+    sampling: Mapping[str, object] = field(default_factory=dict)  # names of vLLM's SamplingParams
+    vllm_version: str | None = None
+    force: bool = False
+
+
+def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plan:
+    """Return the plan; it may hold refusals, and the model may not be on this machine.
+
+    Raises:
+        BcliError: an unknown model, profile or setting, a damaged file, or no vLLM here and none named.
+    """
+    from baichuan_cli.catalog.resolve import resolve_model
+    from baichuan_cli.hardware.detect import detect
+    from baichuan_cli.hardware.load import load_profile
+    from baichuan_cli.plan.layers import from_assignments, from_command_line, from_config, from_environment
+    from baichuan_cli.plan.resolve import resolve
+
+    config = from_config(_config_file())
+    model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
+    profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
+    detection = detect()
+    layers = (
+        config.layer,
+        *from_environment(os.environ),
+        *from_command_line(wishes.settings, wishes.sampling),
+        *from_assignments(wishes.assignments),
+    )
+    return resolve(
+        resolve_model(model),
+        load_profile(profile or detection.profile_name, user_dir=paths.config_dir() / "profiles"),
+        _release(wishes.vllm_version),
+        detection.machine,
+        layers,
+        force=wishes.force,
+        purpose=purpose,
+    )
+
+
+def _config_file() -> Mapping[str, object] | None:
+    from baichuan_cli.hardware.yaml_file import read_mapping
+
+    path = paths.config_dir() / "config.yaml"
+    return read_mapping(path) if path.exists() else None
+
+
+def _release(wanted: str | None) -> Release:
+    from baichuan_cli.engine.installed import installed_release
+    from baichuan_cli.plan.release import Release
+
+    if wanted is not None:
+        return Release.parse(wanted)
+    installed = installed_release()
+    if installed is None:
+        raise BcliError(
+            "vLLM is not installed in this Python environment.",
+            hint="On a CPU: pip install 'baichuan-cli[cpu]'; on NVIDIA: pip install 'baichuan-cli[cuda]'.\n"
+            "On a DCU or AMD card use the vendor's image and install bcli into it.\n"
+            "To see a plan only: --explain --vllm-version 0.5.0",
+            exit_code=ExitCode.ENGINE,
+        )
+    return installed
+
+
+def headline(plan: Plan) -> str:
+    """Return the line that stands above every answer."""
+    parts = (
+        plan.model.name,
+        f"{plan.profile_name} profile",
+        f"vLLM {plan.release}",
+        str(plan.settings["dtype"].value),
+    )
+    return " · ".join(parts)
+
+
+def check(plan: Plan, out: Output) -> None:
+    """Say the plan's warnings, and refuse what it refuses.
+
+    Raises:
+        BcliError: the plan holds refusals; all of them are told.
+    """
+    from baichuan_cli.plan.explain import refusal
+
+    for warning in plan.warnings:
+        out.warning(warning.message, hint=warning.hint)
+    if refused := refusal(plan):
+        raise refused
+
+
+def show_explanation(plan: Plan, out: Output) -> None:
+    """Show every setting with its source and reason, and the findings."""
+    from baichuan_cli.plan.explain import COLUMNS, as_json, explain, finding_lines
+
+    if out.json_mode:
+        out.json(as_json(plan))
+        return
+    out.table(COLUMNS, explain(plan))
+    for line in finding_lines(plan):
+        out.text(line)
+
+
+def show_dry_run(plan: Plan, out: Output) -> None:
+    """Show what vLLM would be given: environment variables and keyword arguments."""
+    from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs
+
+    if out.json_mode:
+        out.json(
+            {
+                "schema": "bcli.dry-run/1",
+                "vllm": str(plan.release),
+                "environment": environment(plan),
+                "llm": llm_kwargs(plan),
+                "sampling_params": sampling_kwargs(plan),
+            }
+        )
+        return
+    for name, value in environment(plan).items():
+        out.text(f"{name}={value}")
+    out.text(_call("vllm.LLM", llm_kwargs(plan)))
+    out.text(_call("vllm.SamplingParams", sampling_kwargs(plan)))
+
+
+def _call(name: str, arguments: Mapping[str, object]) -> str:
+    lines = "".join(f"    {argument}={value!r},\n" for argument, value in arguments.items())
+    return f"{name}(\n{lines})"

@@ -1,0 +1,67 @@
+"""Where prompts come from: options, a file, standard input, or a batch file. All are read before a model loads."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baichuan_cli.errors import BcliError, ExitCode
+
+if TYPE_CHECKING:
+    from baichuan_cli.batch.item import Batch
+
+
+def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: Path | None) -> Batch:
+    """Return what shall be answered.
+
+    Raises:
+        BcliError: there is nothing to answer, too many sources at once, or a file that cannot be read.
+    """
+    from baichuan_cli.batch.item import Batch, BatchItem
+    from baichuan_cli.batch.prompts import read_batch
+
+    if sum((bool(prompts), prompt_file is not None, input_path is not None)) > 1:
+        raise BcliError("Prompts come from one place.", hint="Give --prompt, --prompt-file or --input, not several.")
+    if input_path is not None:
+        return read_batch(input_path)
+    texts = prompts or [_text(prompt_file)]
+    for number, text in enumerate(texts, start=1):
+        if not text:
+            raise BcliError(
+                f"Prompt {number} is empty." if len(texts) > 1 else "The prompt is empty.",
+                hint="A model continues what it is given: bcli generate --prompt 床前明月光",
+            )
+    items = tuple(
+        BatchItem(
+            line=number,
+            custom_id=f"prompt-{number}",
+            prompt=text,
+            messages=None,
+            sampling={},
+            endpoint=None,
+            model=None,
+        )
+        for number, text in enumerate(texts, start=1)
+    )
+    return Batch(items, bad_lines=())
+
+
+def _text(path: Path | None) -> str:
+    if path is None and sys.stdin.isatty():
+        raise BcliError(
+            "There is no prompt.", hint="bcli generate --prompt 床前明月光\necho 床前明月光 | bcli generate"
+        )
+    data = sys.stdin.buffer.read() if path is None else path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        name = path or "Standard input"
+        raise BcliError(
+            f"{name} is not text in UTF-8: byte {data[error.start]:#04x} at position {error.start}.",
+            hint=f"Convert it first: iconv -f GB18030 -t UTF-8 {path or 'FILE'}",
+            exit_code=ExitCode.INVALID,
+        ) from None
+    # Editors and echo end a file with a newline that is no part of the prompt.
+    return text.removesuffix("\n").removesuffix("\r")
