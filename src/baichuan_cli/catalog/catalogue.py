@@ -56,9 +56,10 @@ class Catalogue:
         """
         if entry := self.find(name):
             return entry
-        near = self.nearest(name)
+        *others, last = self.nearest(name) or [""]
+        near = f"{', '.join(others)} or {last}" if others else last
         raise BcliError(
-            f"There is no model {name!r}." + (f" Did you mean {' or '.join(near)}?" if near else ""),
+            f"There is no model {name!r}." + (f" Did you mean {near}?" if near else ""),
             hint="See all names with: bcli models list\nA folder of your own works too: give its path, such as ./NAME",
             exit_code=ExitCode.NOT_FOUND,
         )

@@ -42,7 +42,8 @@ def model_of(entry: Entry | BundledEntry) -> Model:
     """Return the facts about a model of the catalogue, from its files where they are on this machine.
 
     Raises:
-        BcliError: its files are here, but damaged or not fully downloaded.
+        BcliError: its files are here, but damaged or not fully downloaded; or it should have come with bcli, but
+            did not.
     """
     if folder := local_folder(entry):
         return replace(read_checkpoint(folder).model, name=entry.command_name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickletools
 import zipfile
-import zlib
 from pathlib import Path
 
 from baichuan_cli.catalog.json_file import damaged
@@ -32,9 +31,11 @@ def read_names(path: Path) -> frozenset[str]:
         raise damaged(path, f"is no PyTorch checkpoint: it starts with {start!r}")
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+            # torch.save never compresses; a member that claims to be compressed is left alone.
+            members = [member for member in archive.infolist() if member.compress_type == zipfile.ZIP_STORED]
+            inside = [member for member in members if member.filename.endswith("/data.pkl")]
             pickled = archive.read(inside[0]) if inside else b""
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError):  # all that zipfile raises on damage
         raise damaged(path, f"is cut short or damaged: {path.stat().st_size:,} bytes without a proper end") from None
     if not pickled:
         raise damaged(path, "is a zip file, but no PyTorch checkpoint")

@@ -10,6 +10,7 @@ from baichuan_cli.catalog.memory import GIB, kv_bytes_per_token, kv_cache_bytes,
 from baichuan_cli.catalog.model import Model, Quantization
 from baichuan_cli.catalog.parallel import tensor_parallel_sizes
 
+_SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _POSITIONS = {"rope": "rotary (RoPE)", "alibi": "ALiBi"}
 
 
@@ -28,7 +29,7 @@ def rows(model: Model, title: str) -> list[tuple[str, str]]:
         ("weights", f"{model.weight_format}, {model.weights_dtype}, {gigabytes(model.weight_bytes)}"),
         ("quantization", quantization_text(model.quantization)),
         ("chat", model.chat_family or "none"),
-        ("sampling", ", ".join(f"{key} {_plain(value)}" for key, value in model.generation_defaults.items()) or "–"),
+        *([("sampling", _sampling(model))] if model.generation_defaults else []),
         *([("vLLM", f"cannot load it: {model.not_loadable}")] if model.not_loadable else _needs(model)),
     ]
 
@@ -61,7 +62,7 @@ def format_text(model: Model) -> str:
     if model.not_loadable:
         return "not for vLLM"
     if model.quantization is None:
-        return f"{model.weight_format} {model.weights_dtype}"
+        return f"{model.weight_format} {_SHORT[model.weights_dtype]}"
     group_size = model.quantization.group_size
     return f"{model.quantization.method} {model.quantization.bits}-bit" + (f" g{group_size}" if group_size else "")
 
@@ -97,7 +98,13 @@ def gibibytes(size: int) -> str:
 
 def count(number: int) -> str:
     """Return a large number as people say it."""
+    if number < 1e6:
+        return f"{number:,}"
     return f"{number / 1e9:.2f} billion" if number >= 1e8 else f"{number / 1e6:.1f} million"
+
+
+def _sampling(model: Model) -> str:
+    return ", ".join(f"{key} {_plain(value)}" for key, value in model.generation_defaults.items())
 
 
 def _plain(value: float | int | bool) -> str:

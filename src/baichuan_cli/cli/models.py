@@ -25,11 +25,13 @@ app = typer.Typer(help="See which models there are, and what a folder holds.", n
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that bcli knows by name."""
     from baichuan_cli.catalog.catalogue import load_catalogue
+    from baichuan_cli.catalog.resolve import local_folder
     from baichuan_cli.cli import model_facts
 
     out = Output(json_mode=as_json)
     catalogue = load_catalogue()
-    listed = [_look_up(catalogue, entry) for entry in catalogue.bundled + catalogue.entries]
+    bundled = tuple(demo for demo in catalogue.bundled if local_folder(demo))
+    listed = [_look_up(catalogue, entry) for entry in bundled + catalogue.entries]
     if as_json:
         models = [model_facts.as_json(model, folder) for model, folder in listed]
         out.json({"schema": "bcli.models/1", "models": models})

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from baichuan_cli.cli.completion import complete_model
+
 _ENGINE = "Engine settings (the profile decides what is not given)"
 _SAMPLING = "Sampling (the model's own generation config decides what is not given)"
 _PLAN = "Plan"
@@ -14,7 +16,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show vLLM's own log as it comes.")]
 
 ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", help="Name of the catalogue, or a folder. Default: the bundled demo.")
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of the catalogue, or a folder. Default: the bundled demo.",
+        autocompletion=complete_model,
+    ),
 ]
 ProfileOption = Annotated[
     str | None,
