@@ -35,7 +35,7 @@ def user_profiles_dir() -> Path:
 
 def shipped_files() -> dict[str, ProfileFile]:
     """Return the profiles that come with bcli, by name."""
-    return {path.stem: ProfileFile(path.stem, path, "shipped") for path in sorted(shipped_dir().glob("*.yaml"))}
+    return {path.stem: ProfileFile(path.stem, path, "shipped") for path in shipped_dir().glob("*.yaml")}
 
 
 def profile_files(user_dir: Path) -> dict[str, ProfileFile]:

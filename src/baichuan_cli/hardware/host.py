@@ -34,52 +34,42 @@ def _physical_memory(system: System) -> int:
 
 
 def _memory_limits(system: System) -> list[int]:
-    # v1 writes "no limit" as a number near 2**63; it never is the smallest.
-    files = [
-        *_files(system, "", "memory.max"),
-        *_files(system, "memory", "memory.limit_in_bytes"),
-    ]
-    return [int(text) for text in files if text.isdecimal()]
+    # "No limit" is the word max in v2 and a number near 2**63 in v1, which never is the smallest.
+    v2 = (system.read(f"{folder}/memory.max") for folder in _folders(system, ""))
+    v1 = (system.read(f"{folder}/memory.limit_in_bytes") for folder in _folders(system, "memory"))
+    return [int(text) for text in (*v2, *v1) if text is not None and text.isdecimal()]
 
 
 def _core_quotas(system: System) -> list[int]:
-    quotas = [text.split() for text in _files(system, "", "cpu.max")]
-    quotas += [
-        [quota, period]
-        for quota, period in zip(
-            _files(system, "cpu", "cpu.cfs_quota_us"), _files(system, "cpu", "cpu.cfs_period_us"), strict=False
-        )
+    # "No quota" is the word max in v2 and -1 in v1.
+    v2 = [(system.read(f"{folder}/cpu.max") or "").split() for folder in _folders(system, "")]
+    v1 = [
+        [system.read(f"{folder}/cpu.cfs_{name}_us") or "" for name in ("quota", "period")]
+        for folder in _folders(system, "cpu")
     ]
     return [
-        max(1, int(quota) // int(period))
-        for quota, period in (each for each in quotas if len(each) == 2)
-        if quota.isdecimal() and period.isdecimal() and int(period) > 0
+        int(quota[0]) // int(quota[1])
+        for quota in (*v2, *v1)
+        if len(quota) == 2 and all(text.isdecimal() for text in quota) and int(quota[1]) > 0
     ]
 
 
-def _files(system: System, controller: str, name: str) -> list[str]:
-    """Return the texts of a control file in this process's group and all groups above; v2 has no controller."""
-    group = _group(system, controller)
-    mount = PurePosixPath(_CGROUPS, *_mounted_as(system, controller))
-    folders = [mount / group, *(mount / parent for parent in PurePosixPath(group).parents)]
-    texts = (system.read(str(folder / name)) for folder in folders)
-    return [text for text in texts if text is not None]
+def _folders(system: System, controller: str) -> list[PurePosixPath]:
+    """Return the folder of this process's group and of all groups above it; v2 has no controller in its path."""
+    mount = PurePosixPath(_CGROUPS, controller)
+    if controller == "cpu" and not system.path(str(mount)).exists():
+        mount = PurePosixPath(_CGROUPS, "cpu,cpuacct")
+    group = PurePosixPath(_group(system, controller))
+    return [mount / group, *(mount / parent for parent in group.parents)]
 
 
 def _group(system: System, controller: str) -> str:
-    # Lines are "id:controllers:path"; inside a container the path may be the host's, and then only the mount's own
-    # folder exists.
+    # Lines are "id:controllers:path". Inside a container the path may be of the host; then only the mount exists.
     for line in (system.read("/proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(","):
-            return path.lstrip("/")
+        match line.split(":", 2):
+            case [_, controllers, path] if controller in controllers.split(","):
+                return path.lstrip("/")
     return ""
-
-
-def _mounted_as(system: System, controller: str) -> tuple[str, ...]:
-    if controller == "cpu" and not system.path(f"{_CGROUPS}/cpu").exists():
-        return ("cpu,cpuacct",)
-    return (controller,) if controller else ()
 
 
 def _cpu_flags(system: System) -> frozenset[str]:

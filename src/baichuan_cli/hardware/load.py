@@ -152,18 +152,26 @@ def _parent(child: ProfileFile, extends: object, user_dir: Path) -> ProfileFile 
 
 
 def _nearest(name: str, files: Mapping[str, ProfileFile]) -> str:
-    near = difflib.get_close_matches(name.lower(), files, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name.lower(), files, n=3, cutoff=0.5)
     return f"Did you mean {', '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL
 
 
 def _complaint(error: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in error["loc"] if part not in ("bool", "int", "float", "str")) or "profile"
+    # Scalars are tried as each of their types in turn, and pydantic names the type in the place.
+    field = ".".join(str(part) for part in error["loc"] if part not in ("bool", "int", "float", "str", "[key]"))
     match error["type"]:
         case "extra_forbidden":
-            return f"• {field}: there is no such key"
+            what = "there is no such key"
         case "missing":
-            return f"• {field}: is missing"
+            what = "is missing"
         case "value_error":
-            return f"• {field}: {error['ctx']['error']}"
+            what = str(error["ctx"]["error"])
+        case "dict_type" | "mapping_type" | "model_type":
+            what = f"must hold lines like 'name: value', not {error['input']!r}"
+        case "list_type" | "tuple_type":
+            what = f"must be a list, [a, b], not {error['input']!r}"
+        case "string_pattern_mismatch":
+            what = f"{error['input']!r} is no name of a variable"
         case _:
-            return f"• {field}: {error['msg'][0].lower()}{error['msg'][1:]} (it is {error['input']!r})"
+            what = f"{error['msg'][0].lower()}{error['msg'][1:]} (it is {error['input']!r})"
+    return f"• {field or 'profile'}: {what}"

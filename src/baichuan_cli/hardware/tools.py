@@ -88,10 +88,14 @@ def _agent_device(agent: str) -> Device | None:
 def torch_devices(system: System, vendor: Vendor) -> Look:
     """Ask torch: slow, so it is the last rung."""
     result = system.run([sys.executable, "-c", _TORCH_PROGRAM])
+    # Whatever else a vendor's torch prints, the last line is the program's.
     cards = _json((result.stdout.strip().splitlines() or [""])[-1])
-    if not isinstance(cards, list):
-        return _nothing("torch", result)
-    return _found("torch", result, tuple(Device(*card) for card in cards), vendor)
+    devices = tuple(
+        Device(*card)
+        for card in (cards if isinstance(cards, list) else ())
+        if isinstance(card, list) and [type(fact) for fact in card] == [str, str, int]
+    )
+    return _found("torch", result, devices, vendor)
 
 
 def _json(text: str) -> Any:
