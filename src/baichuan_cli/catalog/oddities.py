@@ -102,7 +102,7 @@ def _quantization(contents: Contents) -> Iterator[Oddity]:
             "warning",
             f"The configuration says group size {declared.group_size}, "
             f"but the scales are those of group size {quantization.group_size}.",
-            "Correct group_size in the quantization's configuration; vLLM goes by it and will fail to load.",
+            "Correct group_size in the quantization's configuration; vLLM goes by that number.",
         )
     if quantization.method == "gptq" and quantization.desc_act and quantization.group_size != -1:
         yield Oddity(
