@@ -98,6 +98,7 @@ QUANTIZED = [
         quantize=(quantized.compressed_tensors, quantized.COMPRESSED_TENSORS_CONFIG),
     ),
 ]
+QUANTIZED_TOLERANCE = 0.03  # float16; measured 0.009, while the weights before quantization are 1.4 away
 Results = dict[str, Any]
 
 
@@ -155,7 +156,7 @@ def test_tensor_parallel(case: Case, parallel: Results) -> None:
 @pytest.mark.parametrize("case", QUANTIZED, ids=lambda case: case.name)
 def test_quantized(case: Case, single: Results) -> None:
     for difference in _differences(case, single):
-        assert max(difference.prompt, difference.decode) <= 0.1, difference
+        assert max(difference.prompt, difference.decode) <= QUANTIZED_TOLERANCE, difference
 
 
 @pytest.mark.parametrize("name", ["rope", "alibi", "alibi-chunked-prefill", "norm-head"])

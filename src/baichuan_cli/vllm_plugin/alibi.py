@@ -1,23 +1,24 @@
-"""Attention with linear biases (ALiBi, https://arxiv.org/abs/2108.12409) as the 13B models have it."""
+"""Attention with linear biases (ALiBi, https://arxiv.org/abs/2108.12409): its slopes, and what computes it.
+
+Of vLLM's attention backends not all do, by the source of 0.25 to 0.33. FLASHINFER, the first choice on Blackwell,
+stores the slopes and never uses them: fluent and wrong. FLEX_ATTENTION and others raise deep inside. FLASH_ATTN
+computes ALiBi in FlashAttention 2 only, yet on Hopper it prepares its metadata for 3 and crashes unless the version
+is fixed.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-from vllm.distributed import get_tensor_model_parallel_rank, get_tensor_model_parallel_world_size
-from vllm.model_executor.layers.attention import Attention
-from vllm.model_executor.layers.linear import QKVParallelLinear, RowParallelLinear
-
-from baichuan_cli.vllm_plugin.backend import refuse_without_alibi
-
-if TYPE_CHECKING:
-    from vllm.config import CacheConfig
-    from vllm.model_executor.layers.quantization import QuantizationConfig
-
-    from baichuan_cli.vllm_plugin.config import BaichuanConfig
+ALIBI_BACKENDS = (
+    "FLASH_ATTN",
+    "TRITON_ATTN",
+    "ROCM_ATTN",
+    "ROCM_AITER_FA",
+    "ROCM_AITER_UNIFIED_ATTN",
+    "CPU_ATTN",
+)
+FLASH_ATTN_VERSION = 2  # the only one with ALiBi
 
 
 def alibi_slopes(num_heads: int) -> list[float]:
@@ -32,60 +33,27 @@ def alibi_slopes(num_heads: int) -> list[float]:
     return slopes
 
 
-class AlibiAttention(nn.Module):  # type: ignore[misc]
-    """Stand in for vLLM's `LlamaAttention`: the same projections, no rotary embedding, slopes in the kernel.
+def refuse_without_alibi(backend: str) -> None:
+    """Refuse an attention backend, by vLLM's name for it, that does not compute ALiBi.
 
-    The constructor takes what `LlamaDecoderLayer` passes. The slopes have to be there when `Attention` is built,
-    because it chooses its kernel by them.
+    Raises:
+        ValueError: the backend is not known to compute ALiBi.
     """
+    if backend not in ALIBI_BACKENDS:
+        raise ValueError(
+            f"Attention backend {backend} does not compute ALiBi, the position embedding of this Baichuan model: "
+            "its answers would be wrong. Use --attention-backend TRITON_ATTN, or leave the option out."
+        )
 
-    def __init__(
-        self,
-        config: BaichuanConfig,
-        hidden_size: int,
-        num_heads: int,
-        num_kv_heads: int,
-        max_position_embeddings: int,
-        quant_config: QuantizationConfig | None,
-        bias: bool,
-        bias_o_proj: bool,
-        cache_config: CacheConfig | None,
-        prefix: str,
-        attn_type: str,
-    ) -> None:
-        super().__init__()
-        world_size = get_tensor_model_parallel_world_size()
-        first = get_tensor_model_parallel_rank() * num_heads // world_size
-        local_heads = num_heads // world_size
-        head_size = hidden_size // num_heads
-        self.qkv_proj = QKVParallelLinear(
-            hidden_size,
-            head_size,
-            num_heads,
-            num_kv_heads,
-            bias=bias,
-            quant_config=quant_config,
-            prefix=f"{prefix}.qkv_proj",
-        )
-        self.o_proj = RowParallelLinear(
-            hidden_size, hidden_size, bias=bias_o_proj, quant_config=quant_config, prefix=f"{prefix}.o_proj"
-        )
-        self.attn = Attention(
-            local_heads,
-            head_size,
-            scale=head_size**-0.5,
-            num_kv_heads=local_heads,
-            alibi_slopes=alibi_slopes(num_heads)[first : first + local_heads],
-            cache_config=cache_config,
-            quant_config=quant_config,
-            attn_type=attn_type,
-            prefix=f"{prefix}.attn",
-        )
-        refuse_without_alibi(self.attn.attn_backend.get_name())
 
-    def forward(self, positions: torch.Tensor, hidden_states: torch.Tensor) -> torch.Tensor:
-        """Attend over [tokens, hidden]; `positions` is Llama's, the kernels take theirs from the KV cache."""
-        qkv, _ = self.qkv_proj(hidden_states)
-        query, key, value = qkv.chunk(3, dim=-1)
-        output, _ = self.o_proj(self.attn(query, key, value))
-        return output
+def choose_cuda_backend(compute_capability: int, sixteen_bit: bool, plain_kv_cache: bool) -> str:
+    """Choose a backend that computes ALiBi on an NVIDIA card where the person named none.
+
+    Args:
+        compute_capability: the major number: 8 is Ampere and Ada, 9 Hopper, 10 and 12 Blackwell.
+        sixteen_bit: activations are float16 or bfloat16; FLASH_ATTN knows no others.
+        plain_kv_cache: the KV cache has the activations' dtype; FlashAttention 2 reads no other.
+    """
+    if compute_capability in (8, 9) and sixteen_bit and plain_kv_cache:
+        return "FLASH_ATTN"
+    return "TRITON_ATTN"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vllm.logger import init_logger
 from vllm.model_executor.models.config import VerifyAndUpdateConfig
 
-from baichuan_cli.vllm_plugin.backend import FLASH_ATTN_VERSION, choose_cuda_backend, refuse_without_alibi
+from baichuan_cli.vllm_plugin.alibi import FLASH_ATTN_VERSION, choose_cuda_backend, refuse_without_alibi
 from baichuan_cli.vllm_plugin.quantization import refuse_split_groups
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class BaichuanEngineConfig(VerifyAndUpdateConfig):  # type: ignore[misc]
 
 
 def _check_quantization(vllm_config: VllmConfig) -> None:
+    model_config = vllm_config.model_config
+    if model_config.quantization is None:
+        return
     from vllm.model_executor.model_loader.weight_utils import get_quant_config
 
-    model_config = vllm_config.model_config
-    if model_config.quantization is not None:
-        quant_config = get_quant_config(model_config, vllm_config.load_config)
-        world_size = vllm_config.parallel_config.tensor_parallel_size
-        refuse_split_groups(model_config.hf_config, quant_config, world_size)
+    quant_config = get_quant_config(model_config, vllm_config.load_config)
+    refuse_split_groups(model_config.hf_config, quant_config, vllm_config.parallel_config.tensor_parallel_size)
 
 
 def _settle_attention(vllm_config: VllmConfig) -> None:

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from vllm.model_executor.models.llama import LlamaDecoderLayer, LlamaForCausalLM
 from vllm.model_executor.models.utils import AutoWeightsLoader, WeightsMapper
 
-from baichuan_cli.vllm_plugin.alibi import AlibiAttention
+from baichuan_cli.vllm_plugin.attention import AlibiAttention
 from baichuan_cli.vllm_plugin.quantization import refuse_split_groups
 
 if TYPE_CHECKING:
