@@ -23,8 +23,12 @@ class Collected:
         self._records[str(record["custom_id"])] = record
 
     def in_order(self, items: tuple[BatchItem, ...]) -> list[Record]:
-        """Return the records in the order of the prompts, each with its prompt."""
-        return [{"prompt": item.prompt, **self._records[item.custom_id]} for item in items]
+        """Return the answers in the order of the prompts, each with its prompt and without what only a file needs."""
+        shown = ("choices", "usage", "timing", "error")
+        records = [(item.prompt, self._records[item.custom_id]) for item in items]
+        return [
+            {"prompt": prompt, **{key: record[key] for key in shown if key in record}} for prompt, record in records
+        ]
 
 
 class Shown:
