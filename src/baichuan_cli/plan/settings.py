@@ -187,5 +187,5 @@ def read(
 
 def nearest(name: str, known: Mapping[str, object]) -> str:
     """Return a hint with the known names that look most like a wrong one."""
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    close = get_close_matches(str(name), known, n=3, cutoff=0.7)
     return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known)}."

@@ -6,7 +6,14 @@ Each may rely on what those before it decided: the dtype on the quantization, th
 from __future__ import annotations
 
 from baichuan_cli.plan.draft import Rule
-from baichuan_cli.plan.rules.attention import alibi_kv_cache, alibi_on_cuda, alibi_on_dcu, alibi_on_rocm, attention
+from baichuan_cli.plan.rules.attention import (
+    alibi_backend,
+    alibi_kv_cache,
+    alibi_on_cuda,
+    alibi_on_dcu,
+    alibi_on_rocm,
+    attention,
+)
 from baichuan_cli.plan.rules.checkpoint import loadable, remote_code
 from baichuan_cli.plan.rules.context import context_length
 from baichuan_cli.plan.rules.dtype import dtype
@@ -36,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     cpu_ranks,
     cards,
     attention,
+    alibi_backend,
     alibi_on_cuda,
     alibi_on_rocm,
     alibi_on_dcu,

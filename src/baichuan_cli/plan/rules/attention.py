@@ -22,43 +22,48 @@ def attention(draft: Draft) -> Iterator[Outcome]:
         yield Drop("attention_backend", f"not selectable {where}")
 
 
-def alibi_on_cuda(draft: Draft) -> Iterator[Outcome]:
-    """Keep ALiBi away from FlashInfer, which drops it, and from FlashAttention 3, which crashes on it.
+def alibi_backend(draft: Draft) -> Iterator[Outcome]:
+    """Keep ALiBi away from backends that drop it or cannot do it.
 
-    FlashInfer keeps the slopes and never uses them (0.8.5 to 0.32). It is vLLM's first choice on compute capability
-    10.x, and in 0.23 on 7.5. On Hopper (9.0) FlashAttention 3 is chosen, ALiBi then forces version 2, and version 3's
-    metadata crashes it (run on an H100 with 0.24 and 0.26; naming version 2 works, as does Triton).
+    FlashInfer keeps the slopes and never uses them (0.8.5 to 0.32); FlexAttention raises.
+    """
+    backend = (draft.attention_backend or "").upper()
+    other = f"Use --set attention_backend={triton_attention(draft.release)}."
+    if draft.alibi and backend.startswith("FLASHINFER"):
+        yield Forbid(
+            f"attention_backend {backend} ignores ALiBi without a word; {draft.model.name} would answer wrongly.",
+            other,
+        )
+    elif draft.alibi and backend.startswith("FLEX_ATTENTION"):
+        yield Refuse(f"attention_backend {backend} cannot do ALiBi, which {draft.model.name} needs.", other)
+
+
+def alibi_on_cuda(draft: Draft) -> Iterator[Outcome]:
+    """Choose a backend for ALiBi where vLLM's own choice drops it or crashes.
+
+    FlashInfer is the first choice on compute capability 10.x, and in 0.23 on 7.5. On Hopper (9.0) FlashAttention 3 is
+    chosen, ALiBi then forces version 2, and version 3's metadata crashes it (run on an H100 with 0.24 and 0.26; naming
+    version 2 works, as does Triton).
     """
     if draft.profile.kind != "cuda" or not draft.alibi:
         return
-    match draft.attention_backend:
-        case None:
-            yield from _backend_for_alibi(draft)
-        case backend if backend.upper().startswith("FLASHINFER"):
-            yield Forbid(
-                f"attention_backend {backend} ignores ALiBi without a word; {draft.model.name} would answer wrongly.",
-                f"Use --set attention_backend={triton_attention(draft.release)}.",
-            )
-        case backend if backend.upper() == "FLEX_ATTENTION":
-            yield Refuse(
-                f"attention_backend {backend} cannot do ALiBi, which {draft.model.name} needs.",
-                f"Use --set attention_backend={triton_attention(draft.release)}.",
-            )
-        case "FLASH_ATTN" if _is_hopper(draft):
-            yield from _flash_attention_2(draft)
-        case _:
-            return
+    if draft.attention_backend is None:
+        yield from _backend_for_alibi(draft)
+    elif draft.attention_backend.upper() == "FLASH_ATTN" and _is_hopper(draft):
+        yield from _flash_attention_2(draft)
 
 
 def _backend_for_alibi(draft: Draft) -> Iterator[Outcome]:
     capability = draft.compute_capability
+    # The old engine chose xFormers or FlashAttention 2, which compute ALiBi. It ran all releases before 0.8, and cards
+    # below compute capability 8.0 until it was gone in 0.11.
     if draft.release.matches("<0.8"):
-        return  # xFormers and FlashAttention 2 are vLLM's choices there, and both compute ALiBi
+        return
     if capability is None:
         yield Set(
             "attention_backend", triton_attention(draft.release), "computes ALiBi on every card; this one is unknown"
         )
-    elif capability[0] == 10 or capability == (7, 5):
+    elif capability[0] == 10 or (capability == (7, 5) and draft.release.matches(">=0.11")):
         card = ".".join(map(str, capability))
         reason = f"vLLM may choose FlashInfer at compute capability {card}, which ignores ALiBi"
         yield Set("attention_backend", triton_attention(draft.release), reason)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from baichuan_cli.plan.draft import Draft, Outcome, Refuse, Warn
 from baichuan_cli.plan.releases import PLUGINS
 
+_READ_AND_TRUST = "If it asks for the checkpoint's own code, read its .py files, then add --trust-remote-code."
+
 
 def loadable(draft: Draft) -> Iterator[Outcome]:
     """Refuse a checkpoint in a format that vLLM cannot load."""
@@ -30,9 +32,16 @@ def remote_code(draft: Draft) -> Iterator[Outcome]:
                 f"trust_remote_code runs Python code from the checkpoint, and vLLM {draft.release} does not need it",
                 "Leave it out: bcli's plugin supplies the configuration and the tokenizer.",
             )
-    elif draft.purpose == "server" and not trusted:
+    elif trusted:
+        return
+    elif draft.purpose == "offline":
+        yield Warn(
+            f"vLLM {draft.release} loads no plugins: bcli gives it the configuration in this process",
+            _READ_AND_TRUST,
+        )
+    else:
         yield Refuse(
             f"vLLM {draft.release} loads no plugins, so its server needs the checkpoint's own code for the"
             " configuration and the tokenizer.",
-            "Read configuration_baichuan.py and tokenization_baichuan.py, then add --trust-remote-code.",
+            _READ_AND_TRUST,
         )

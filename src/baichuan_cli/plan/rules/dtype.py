@@ -6,17 +6,15 @@ from collections.abc import Iterator
 
 from baichuan_cli.plan.draft import Draft, Outcome, Refuse, Set
 
-#: Kernels for these methods compute in 16 bits, and older ones in float16 only.
-_FLOAT16_METHODS = ("gptq", "awq", "squeezellm")
+#: Kernels for these methods compute in float16; Marlin's and the CPU's in bfloat16 as well.
+_FLOAT16_METHODS = ("gptq", "awq")
 _16_BIT = ("float16", "bfloat16")
 
 
 def dtype(draft: Draft) -> Iterator[Outcome]:
     """Choose a type that the hardware and the quantization's kernels compute in; float32 only where asked."""
-    setting = draft.settings["dtype"]
     native = _native(draft)
     kernels = _kernel_dtypes(draft)
-    allowed = tuple(each for each in (kernels or native) if each in native)
     if "dtype" in draft.chosen:
         if kernels and draft.dtype not in kernels:
             yield Refuse(
@@ -25,18 +23,17 @@ def dtype(draft: Draft) -> Iterator[Outcome]:
             )
         elif draft.dtype not in native:
             yield Refuse(
-                f"dtype {draft.dtype}: {draft.profile.title} computes {', '.join(native)}.",
+                f"dtype {draft.dtype}: {draft.profile.title} computes in {' or '.join(native)}.",
                 f"Use --dtype {_best(native)}.",
             )
-    elif kernels and draft.dtype not in allowed:
-        yield Set(
-            "dtype", _best(allowed or kernels), f"{draft.quantization} kernels compute in {' or '.join(kernels)}"
-        )
+    elif kernels:
+        if draft.dtype not in kernels or (draft.dtype == "bfloat16" and draft.profile.kind != "cpu"):
+            yield Set("dtype", kernels[0], f"{draft.quantization} kernels compute in {kernels[0]} everywhere")
     elif draft.dtype not in native:
-        reason = f"the hardware computes {' and '.join(native)}; weights are {draft.model.weights_dtype}"
+        reason = f"the hardware computes in {' or '.join(native)}; weights are {draft.model.weights_dtype}"
         yield Set("dtype", _best(native), reason)
-    elif draft.dtype == "float32" and not setting.source.startswith("profile"):
-        yield Set("dtype", _best(native), "weights are float32; half the memory, and float32 only where asked")
+    elif draft.dtype == "float32" and not draft.settings["dtype"].source.startswith("profile"):
+        yield Set("dtype", _best(native), "weights are float32; this is half the memory")
 
 
 def _native(draft: Draft) -> tuple[str, ...]:
@@ -51,7 +48,7 @@ def _native(draft: Draft) -> tuple[str, ...]:
 def _kernel_dtypes(draft: Draft) -> tuple[str, ...]:
     """Return what the kernels of the quantization compute in, or nothing where any type will do.
 
-    The CPU's kernels and Marlin take both 16-bit types; vLLM prefers Marlin from compute capability 8.0 on.
+    The CPU's kernels and Marlin's take both 16-bit types; vLLM prefers Marlin from compute capability 8.0 on.
     """
     method = draft.quantization or ""
     if method.removesuffix("_marlin") not in _FLOAT16_METHODS:

@@ -8,11 +8,18 @@ from baichuan_cli.plan.draft import Draft, Outcome, Refuse, Warn
 
 
 def architecture(draft: Draft) -> Iterator[Outcome]:
-    """Refuse a card of the right kind that vLLM does not support."""
-    unsupported = draft.profile.hardware.unsupported_architectures
-    for device in draft.machine.devices:
-        if device.architecture in unsupported:
-            yield Refuse(f"{device.name} ({device.architecture}): {unsupported[device.architecture]}.")
+    """Refuse a card that vLLM does not support, and warn where the profile is about other cards than these."""
+    hardware = draft.profile.hardware
+    devices = {} if draft.profile.kind == "cpu" else {device.architecture: device for device in draft.machine.devices}
+    for found, device in devices.items():
+        if found in hardware.unsupported_architectures:
+            yield Refuse(f"{device.name} ({found}): {hardware.unsupported_architectures[found]}.")
+        elif found and hardware.architectures and found not in hardware.architectures:
+            yield Warn(
+                f"profile {draft.profile.name} is about {', '.join(hardware.architectures)}, and this machine has"
+                f" {device.name} ({found})",
+                "See what fits: bcli profiles detect",
+            )
 
 
 def environment(draft: Draft) -> Iterator[Outcome]:

@@ -21,7 +21,7 @@ _CPU_SEQUENCES = 8
 
 _CPU_SPACE = "VLLM_CPU_KVCACHE_SPACE"
 
-_SHORTEST = 256  # tokens; a shorter context is not worth proposing
+_SHORTEST = 256  # tokens; a shorter context is not worth proposing, and finer steps are not worth reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Need:
         """Return everything."""
         return self.weights + self.kv + _OVERHEAD_BYTES
 
-    def longest(self, budget: float) -> int:
-        """Return the longest sequence that fits, in tokens, rounded down to a multiple of 256."""
-        return int(budget - self.weights - _OVERHEAD_BYTES) // self.kv_token // _SHORTEST * _SHORTEST
+    def longest(self, free: float) -> int:
+        """Return the longest sequence that fits beside the weights, in tokens: a multiple of 256, or 0."""
+        return max(0, int(free) // self.kv_token // _SHORTEST * _SHORTEST)
 
     def __str__(self) -> str:
         overhead = _OVERHEAD_BYTES / GIB
@@ -73,7 +73,7 @@ def memory(draft: Draft) -> Iterator[Outcome]:
         yield Set("tensor_parallel_size", larger[0], shortage)
         return
     ways = [f"--tensor-parallel-size {larger[0]}"] if larger else []
-    if (length := need.longest(budget)) >= _SHORTEST:
+    if length := need.longest(budget - need.weights - _OVERHEAD_BYTES):
         ways.append(f"--max-model-len {length}")
     if draft.model.quantization is None and draft.profile.quantizations_at(draft.release):
         ways.append("a quantized checkpoint (bcli models list)")
@@ -97,7 +97,7 @@ def cpu_memory(draft: Draft) -> Iterator[Outcome]:
     if _CPU_SPACE in draft.environment:
         yield from _check_cpu_space(draft, need, free, least)
     elif free < least:
-        ways = [f"--max-model-len {length}"] if (length := need.longest(budget)) >= _SHORTEST else []
+        ways = [f"--max-model-len {length}"] if (length := need.longest(free * GIB)) else []
         if draft.model.quantization is None:
             ways.append("a smaller or quantized checkpoint (bcli models list)")
         yield Refuse(f"{draft.model.name} does not fit: {need} > {host}.", f"Use {' or '.join(ways)}." if ways else "")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from baichuan_cli.catalog.catalogue import load_catalogue
 from baichuan_cli.catalog.model import Architecture, Model
 from baichuan_cli.hardware.load import load_profile
 from baichuan_cli.hardware.machine import Device, Machine
 from baichuan_cli.hardware.profile import Profile
+from baichuan_cli.plan.draft import Purpose
 from baichuan_cli.plan.layers import from_command_line
-from baichuan_cli.plan.model import Plan
+from baichuan_cli.plan.model import Layer, Plan
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.resolve import resolve
 
@@ -65,37 +65,30 @@ def catalogue_model(name: str) -> Model:
     return catalogue.model(catalogue.get(name))  # type: ignore[arg-type]  # the demos are answered above
 
 
+@cache
 def shipped_profile(name: str) -> Profile:
     """Return one of the seven profiles."""
     return load_profile(name, user_dir=Path("/nowhere"))
 
 
-Planner = Callable[..., Plan]
-
-
-@pytest.fixture(scope="session")
-def plan() -> Planner:
-    """Return a function that plans for names, as `bcli` would: `plan("demo", "cpu", dtype="float16")`."""
-
-    def make(
-        model: str | Model = "demo",
-        profile: str | Profile = "cpu",
-        release: str = "0.32.0",
-        machine: Machine = CPU,
-        *,
-        force: bool = False,
-        purpose: str = "offline",
-        layers: tuple = (),
-        **asked: object,
-    ) -> Plan:
-        return resolve(
-            model if isinstance(model, Model) else catalogue_model(model),
-            profile if isinstance(profile, Profile) else shipped_profile(profile),
-            Release.parse(release),
-            machine,
-            (*layers, *from_command_line(asked)),
-            force=force,
-            purpose=purpose,
-        )
-
-    return make
+def plan(
+    model: str | Model = "demo",
+    profile: str = "cpu",
+    release: str = "0.32.0",
+    machine: Machine = CPU,
+    *,
+    force: bool = False,
+    purpose: Purpose = "offline",
+    layers: Sequence[Layer] = (),
+    **asked: object,
+) -> Plan:
+    """Plan for names, as `bcli` would: `plan("demo", "cpu", dtype="float16")`."""
+    return resolve(
+        model if isinstance(model, Model) else catalogue_model(model),
+        shipped_profile(profile),
+        Release.parse(release),
+        machine,
+        (*layers, *from_command_line(asked)),
+        force=force,
+        purpose=purpose,
+    )
