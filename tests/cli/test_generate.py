@@ -256,6 +256,13 @@ def test_explain_and_dry_run_load_nothing(bcli: Bcli, vllm: FakeVllm) -> None:
     assert vllm.llm_arguments == {}
 
 
+def test_explain_shows_the_findings_once_and_exits_with_them(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--explain", "--tensor-parallel-size", "3")
+    assert ran.code == ExitCode.REFUSED
+    assert ran.stdout.count("tensor_parallel_size 3 cannot split this checkpoint.") == 1
+    assert ran.stderr == ""
+
+
 def test_a_refusal_ends_before_loading(bcli: Bcli, vllm: FakeVllm) -> None:
     ran = bcli("--prompt", "x", "--tensor-parallel-size", "3")
     assert ran.code == ExitCode.REFUSED

@@ -12,7 +12,7 @@ from baichuan_cli.cli.answering import answer_batch, answer_prompts, make_job
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes, check, make_plan, show_dry_run, show_explanation
 from baichuan_cli.cli.prompts import read_prompts
-from baichuan_cli.errors import BcliError
+from baichuan_cli.errors import BcliError, ExitCode
 
 _INPUT = "Prompts"
 
@@ -114,12 +114,13 @@ def generate(
         purpose="offline",
     )
     if explain:
-        show_explanation(plan, out)
+        show_explanation(plan, out)  # the findings are part of it
+    else:
+        check(plan, out)
     if dry_run:
         show_dry_run(plan, out)
-    check(plan, out)
     if batch is None:
-        return
+        raise typer.Exit(ExitCode.REFUSED if plan.refusals else ExitCode.OK)
     job = make_job(plan, batch.items, chat=chat or system is not None, system=system)
     if input_path is not None:
         raise typer.Exit(answer_batch(job, batch.bad_lines, input_path, output_path, out, verbose=verbose))
