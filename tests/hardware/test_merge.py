@@ -88,6 +88,14 @@ def test_null_takes_an_entry_away_wherever_the_parent_has_it() -> None:
     }
 
 
+def test_null_for_what_only_a_condition_of_the_parent_says() -> None:
+    parent = {"conditions": [{"environment": {"A": 1, "B": 2}}]}
+    assert extend(parent, {"environment": {"A": None}}) == {
+        "environment": {},
+        "conditions": [{"environment": {"B": 2}}],
+    }
+
+
 def test_a_preference_is_replaced_as_a_whole() -> None:
     parent = {"settings": {"dtype": {"value": "float16", "because": "old reason"}}}
     assert extend(parent, {"settings": {"dtype": "bfloat16"}}) == {"settings": {"dtype": "bfloat16"}}

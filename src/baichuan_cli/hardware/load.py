@@ -78,7 +78,7 @@ def load_file(file: ProfileFile, *, user_dir: Path) -> Profile:
     try:
         return Profile.model_validate({**merged, "name": file.name})
     except ValidationError as error:
-        problems = "\n".join(f"  {_complaint(each)}" for each in error.errors())
+        problems = "\n".join(dict.fromkeys(f"  {_complaint(each)}" for each in error.errors()))
         raise BcliError(
             f"{file.path}: the profile makes no sense.\n{problems}", hint=_SEE_ONE, exit_code=ExitCode.INVALID
         ) from None
@@ -157,9 +157,13 @@ def _nearest(name: str, files: Mapping[str, ProfileFile]) -> str:
 
 
 def _complaint(error: ErrorDetails) -> str:
-    # Scalars are tried as each of their types in turn, and pydantic names the type in the place.
-    field = ".".join(str(part) for part in error["loc"] if part not in ("bool", "int", "float", "str", "[key]"))
+    # A value may be of several types: pydantic tries each in turn and ends the place with the type.
+    several = error["loc"][-1:] in (("bool",), ("int",), ("float",), ("str",))
+    place = error["loc"][:-1] if several else error["loc"]
+    field = ".".join(str(part) for part in place if part != "[key]")
     match error["type"]:
+        case _ if several:
+            what = f"must be a text, a number, true or false, not {error['input']!r}"
         case "extra_forbidden":
             what = "there is no such key"
         case "missing":

@@ -33,7 +33,7 @@ def extend(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any
 def _overlay(parent: Mapping[str, Any], child: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(parent)
     for key, value in child.items():
-        inherited = parent.get(key)
+        inherited = parent.get(key, {})
         if key in sections and isinstance(inherited, Mapping) and isinstance(value, Mapping):
             merged[key] = _overlay(inherited, value, dict.fromkeys(sections[key], ()))
         elif value is None:
