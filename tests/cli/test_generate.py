@@ -18,7 +18,7 @@ from baichuan_cli.errors import ExitCode
 from fakes import fake_vllm
 from fakes.fake_vllm import FakeVllm
 
-HEADLINE = "demo · cpu profile · vLLM 0.32.0 · bfloat16"
+HEADLINE = "demo · cpu profile (no accelerator found) · vLLM 0.32.0 · bfloat16"
 
 
 class Ran(NamedTuple):
@@ -260,13 +260,13 @@ def test_explain_shows_the_findings_once_and_exits_with_them(bcli: Bcli, vllm: F
     ran = bcli("--explain", "--tensor-parallel-size", "3")
     assert ran.code == ExitCode.REFUSED
     assert ran.stdout.count("tensor_parallel_size 3 cannot split this checkpoint.") == 1
-    assert ran.stderr == ""
+    assert ran.stderr == HEADLINE + "\n"
 
 
 def test_a_refusal_ends_before_loading(bcli: Bcli, vllm: FakeVllm) -> None:
     ran = bcli("--prompt", "x", "--tensor-parallel-size", "3")
     assert ran.code == ExitCode.REFUSED
-    assert ran.stderr.startswith("error: tensor_parallel_size 3 cannot split this checkpoint.")
+    assert ran.stderr.startswith(f"{HEADLINE}\nerror: tensor_parallel_size 3 cannot split this checkpoint.")
     assert vllm.llm_arguments == {}
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli import paths
 from baichuan_cli.cli.output import Output
-from baichuan_cli.cli.planning import headline
 from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
@@ -82,7 +81,6 @@ def answer(
     os.environ.update(environment(job.plan))
     with divert(log_path) as log:
         out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
-        out.note(headline(job.plan))
         started = time.perf_counter()
         with out.status("starting the engine …"):
             engine = OfflineEngine(llm_kwargs(job.plan), sampling_kwargs(job.plan), log)

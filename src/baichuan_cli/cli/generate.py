@@ -81,7 +81,7 @@ def generate(
     if output_path is not None and input_path is None:
         raise BcliError("--output is for a batch.", hint="Give --input FILE, or redirect: bcli generate … > out.txt")
     batch = None if planning_only else read_prompts(prompt or [], prompt_file, input_path)
-    plan = make_plan(
+    plan, headline = make_plan(
         Wishes(
             model=model,
             profile=profile,
@@ -113,6 +113,7 @@ def generate(
         ),
         purpose="offline",
     )
+    out.note(headline)
     if explain:
         show_explanation(plan, out)  # the findings are part of it
     else:

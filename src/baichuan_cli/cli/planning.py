@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from baichuan_cli import paths
 from baichuan_cli.errors import BcliError, ExitCode
@@ -31,7 +31,14 @@ class Wishes:
     force: bool = False
 
 
-def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plan:
+class Planned(NamedTuple):
+    """A plan, and the line that stands above everything done with it."""
+
+    plan: Plan
+    headline: str
+
+
+def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Planned:
     """Return the plan; it may hold refusals, and the model may not be on this machine.
 
     Raises:
@@ -53,7 +60,7 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plan:
         *from_command_line(wishes.settings, wishes.sampling),
         *from_assignments(wishes.assignments),
     )
-    return resolve(
+    plan = resolve(
         resolve_model(model),
         load_profile(profile or detection.profile_name, user_dir=paths.config_dir() / "profiles"),
         _release(wishes.vllm_version),
@@ -62,6 +69,7 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plan:
         force=wishes.force,
         purpose=purpose,
     )
+    return Planned(plan, _headline(plan, "" if profile else f" ({detection.reason})"))
 
 
 def _config_file() -> Mapping[str, object] | None:
@@ -89,15 +97,9 @@ def _release(wanted: str | None) -> Release:
     return installed
 
 
-def headline(plan: Plan) -> str:
-    """Return the line that stands above every answer."""
-    parts = (
-        plan.model.name,
-        f"{plan.profile_name} profile",
-        f"vLLM {plan.release}",
-        str(plan.settings["dtype"].value),
-    )
-    return " · ".join(parts)
+def _headline(plan: Plan, why_profile: str) -> str:
+    dtype = str(plan.settings["dtype"].value)
+    return " · ".join((plan.model.name, f"{plan.profile_name} profile{why_profile}", f"vLLM {plan.release}", dtype))
 
 
 def check(plan: Plan, out: Output) -> None:
