@@ -40,7 +40,11 @@ DEMO = Model(
     generation_defaults={"do_sample": False, "max_new_tokens": 128},
     path=Path("/models/demo"),
 )
-DEMO_ALIBI = replace(DEMO, name="demo-alibi", architecture=replace(DEMO.architecture, position_embedding="alibi"))
+DEMO_ALIBI = replace(
+    DEMO,
+    name="demo-alibi",
+    architecture=replace(DEMO.architecture, class_name="BaichuanForCausalLM", position_embedding="alibi"),
+)
 
 CPU = Machine(
     devices=(),

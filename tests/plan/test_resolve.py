@@ -178,11 +178,14 @@ def test_a_profiles_variable_gives_way_to_an_exported_one() -> None:
     assert "HOME" not in _resolve(exported).environment
 
 
-def test_a_profile_with_an_unknown_setting_is_refused() -> None:
+def test_a_profile_that_makes_no_sense_is_refused() -> None:
     profile = shipped_profile("cpu")
-    profile = profile.model_copy(update={"settings": {"tensor_paralel_size": Preference(value=2)}})
+    unknown = profile.model_copy(update={"settings": {"tensor_paralel_size": Preference(value=2)}})
     with pytest.raises(BcliError, match="profile cpu: tensor_paralel_size: there is no setting"):
-        resolve(DEMO, profile, Release.parse("0.32.0"), CPU)
+        resolve(DEMO, unknown, Release.parse("0.32.0"), CPU)
+    wrong = profile.model_copy(update={"settings": {"tensor_parallel_size": Preference(value="two")}})
+    with pytest.raises(BcliError, match="profile cpu: tensor_parallel_size: 'two' is not a whole number, 1 or more"):
+        resolve(DEMO, wrong, Release.parse("0.32.0"), CPU)
 
 
 def test_a_plan_cannot_be_changed() -> None:

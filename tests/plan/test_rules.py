@@ -113,6 +113,31 @@ class TestCheckpoint:
         assert made.refusals[0].message.startswith("vLLM cannot load baichuan2-7b-chat-4bits: ")
 
     @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({}, None),
+            (
+                {"hidden_size": 2048},
+                "hidden_size 2048: vLLM 0.24.0 would take the positions of baichuan2-7b-base for alibi,"
+                " and they are rope.",
+            ),
+            (
+                {"vocab_size": 125_824},
+                "vocab_size 125824: vLLM 0.24.0 would leave out the normalised output layer of Baichuan 2.",
+            ),
+            (
+                {"norm_head": False},
+                "vocab_size 125696: vLLM 0.24.0 would add the normalised output layer of Baichuan 2.",
+            ),
+        ],
+    )
+    def test_what_vllm_itself_would_misread(self, changes: dict[str, object], message: str | None) -> None:
+        model = replace(BASE_7B, architecture=replace(BASE_7B.architecture, **changes))
+        made = plan(model, "cuda", "0.24.0", A100, force=True)
+        assert [(each.message, each.forceable) for each in made.refusals] == ([(message, False)] if message else [])
+        assert not plan(model, "cuda", "0.25.1", A100).refusals
+
+    @pytest.mark.parametrize(
         ("release", "purpose", "asked", "expected"),
         [
             ("0.5.0", "offline", {}, [("warning", False)]),

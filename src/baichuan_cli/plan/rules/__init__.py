@@ -14,7 +14,7 @@ from baichuan_cli.plan.rules.attention import (
     alibi_on_rocm,
     attention,
 )
-from baichuan_cli.plan.rules.checkpoint import loadable, remote_code
+from baichuan_cli.plan.rules.checkpoint import in_tree_reading, loadable, remote_code
 from baichuan_cli.plan.rules.context import context_length
 from baichuan_cli.plan.rules.dtype import dtype
 from baichuan_cli.plan.rules.hardware import architecture, environment
@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     architecture,
     environment,
     loadable,
+    in_tree_reading,
     remote_code,
     unsupported_setting,
     pinned,
