@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("torch", "vllm", "transformers", "tokenizers", "huggingface_hub", "aiohttp", "pydantic", "yaml", "numpy")
+# Typer itself imports pydantic for some option types.
+HEAVY = ("torch", "vllm", "transformers", "tokenizers", "huggingface_hub", "aiohttp", "yaml", "numpy")
 
 SCRIPT = f"""
 import sys

@@ -60,12 +60,12 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
     def open_answers(out: Output) -> Answers:
         if out.json_mode:
             return collected
+        if stream:
+            out.echo(str(job.items[0].prompt))
         if out.interactive or single:
             return Shown(job.items, out, streamed=stream)
         return AnswerStream(out.binary)
 
-    if stream:
-        out.echo(str(job.items[0].prompt))
     answered = answer(job, out, open_answers, stream=stream, verbose=verbose)
     result, ready = answered.result, answered.ready_seconds
     if out.json_mode:

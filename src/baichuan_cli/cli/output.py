@@ -100,10 +100,17 @@ class Output:
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
         """Show on a terminal that something goes on."""
-        if self._stderr.isatty():
-            with self._console(self._stderr).status(text):
-                yield
-        else:
+        if not self._stderr.isatty():
+            yield
+            return
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        # By default rich puts proxies in the place of sys.stdout and sys.stderr, and vLLM's loggers would keep them.
+        console = self._console(self._stderr)
+        with Live(
+            Spinner("dots", text), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+        ):
             yield
 
     def progress(self) -> Progress:
@@ -119,6 +126,8 @@ class Output:
             console=self._console(self._stderr),
             disable=not self._stderr.isatty(),
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def _say(self, text: str, style: str = "") -> None:
