@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.tokenizer.rewriting import rewriter
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as RustTokenizer
@@ -30,8 +31,11 @@ class Tokenizer:
     `(1)`.
     """
 
-    def __init__(self, rust: RustTokenizer, model: SentencePieceModel, eos_token_id: int) -> None:
-        self._rust = rust
+    def __init__(
+        self, core: RustTokenizer, rewrite: Callable[[str], str], model: SentencePieceModel, eos_token_id: int
+    ) -> None:
+        self._core = core
+        self._rewrite = rewrite
         self._silent = {model.ids[piece] for piece in (model.unknown, *model.control)}
         self.eos_token_id = eos_token_id
         self.vocab_size = len(model.ids)
@@ -49,17 +53,17 @@ class Tokenizer:
                 f"Character {error.start + 1} of the text is U+{ord(text[error.start]):X}, half of a surrogate pair.",
                 hint=r"Write characters beyond U+FFFF whole, not as one \ud… escape.",
             ) from None
-        ids: list[int] = self._rust.encode(text, add_special_tokens=False).ids
+        ids: list[int] = self._core.encode(self._rewrite(text), add_special_tokens=False).ids
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids; control pieces and the unknown piece have none."""
-        text: str = self._rust.decode([token_id for token_id in ids if token_id not in self._silent])
+        text: str = self._core.decode([token_id for token_id in ids if token_id not in self._silent])
         return text
 
     def token(self, token_id: int) -> str | None:
         """Return how a token is spelled in the vocabulary; None for an id that is not in it."""
-        spelling: str | None = self._rust.id_to_token(token_id)
+        spelling: str | None = self._core.id_to_token(token_id)
         return spelling
 
 
@@ -69,7 +73,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     Raises:
         BcliError: the file is missing, damaged, or no model that bcli can reproduce.
     """
-    from baichuan_cli.vllm_plugin.fast_tokenizer import assemble
+    from baichuan_cli.vllm_plugin.fast_tokenizer import build_core
     from baichuan_cli.vllm_plugin.sentencepiece_model import read_model
 
     path = folder / "tokenizer.model"
@@ -81,14 +85,15 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         )
     try:
         model = read_model(path)
-        rust = assemble(model, _ordinary(model))
+        rewrite = rewriter(model)
+        core = build_core(model, _ordinary(model))
     except ValueError as error:
         raise _unusable(str(error)) from None
     except OSError as error:
         raise _unusable(f"{path} cannot be read: {error.strerror}.") from None
     if model.end not in model.ids:
         raise _unusable(f"{path} has no piece {model.end!r} that ends an answer.")
-    return Tokenizer(rust, model, model.ids[model.end])
+    return Tokenizer(core, rewrite, model, model.ids[model.end])
 
 
 def _ordinary(model: SentencePieceModel) -> Sequence[str]:

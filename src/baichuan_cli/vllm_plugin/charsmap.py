@@ -8,6 +8,7 @@ place of its text), whether it has a leaf in bit 8, and the way to its children 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +23,9 @@ class Charsmap:
 
     Attributes:
         single: what each single character of the table becomes.
+        beginning: the first characters of its longer sequences.
         sequences: a regular expression for the longest sequence of two or more characters at a place.
-        continuing: the second and later characters of those sequences, as the inside of a character class.
+        continuing: the second and later characters of those sequences.
 
     Raises:
         ValueError: the table is cut short.
@@ -34,23 +36,38 @@ class Charsmap:
         if not size or size % 4 or len(blob) < 4 + size:
             raise ValueError("the normaliser's table is cut short.")
         self._units: tuple[int, ...] = struct.unpack_from(f"<{size // 4}I", blob, 4)
-        texts = blob[4 + size :]
+        self._texts = blob[4 + size :]
         self._children: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for position, unit in enumerate(self._units):
             if not unit & _LEAF and (label := unit & 0xFF):
                 self._children[position ^ label].append((label, position))
 
         first = list(self._characters(self._base(0)))
-        self.single: dict[str, str] = {}
-        for character, position in first:
-            if self._units[position] & _HAS_LEAF:
-                start = self._units[self._base(position)] & ~_LEAF
-                self.single[character] = texts[start : texts.index(b"\0", start)].decode()
+        self.single = {character: self._text(end) for character, end in first if self._units[end] & _HAS_LEAF}
+        self.continuing: set[str] = set()
         self._tails: dict[int, str] = {}
-        self._continuing: set[str] = set()
-        tails = ((character, self._tail(position)) for character, position in first)
-        self.sequences = _alternatives((character, tail) for character, tail in tails if tail)
-        self.continuing = _ranges(self._continuing)
+        tails = {character: tail for character, end in first if (tail := self._tail(end))}
+        self.beginning = tails.keys()
+        self.sequences = _alternatives(tails.items())
+
+    def replacement(self, sequence: str) -> str:
+        """Return what a sequence of the table becomes.
+
+        Raises:
+            KeyError: it is not in the table.
+        """
+        position = 0
+        for byte in sequence.encode():
+            position = self._base(position) ^ byte
+            if self._units[position] & (_LEAF | 0xFF) != byte:
+                raise KeyError(sequence)
+        if not self._units[position] & _HAS_LEAF:
+            raise KeyError(sequence)
+        return self._text(position)
+
+    def _text(self, position: int) -> str:
+        start = self._units[self._base(position)] & ~_LEAF
+        return self._texts[start : self._texts.index(b"\0", start)].decode()
 
     def _base(self, position: int) -> int:
         unit = self._units[position]
@@ -70,7 +87,7 @@ class Charsmap:
         base = self._base(position)
         if base not in self._tails:
             following = list(self._characters(base))
-            self._continuing.update(character for character, _ in following)
+            self.continuing.update(character for character, _ in following)
             self._tails[base] = _alternatives((character, self._optional_tail(end)) for character, end in following)
         return self._tails[base]
 
@@ -115,15 +132,20 @@ def _alternatives(tails: Iterable[tuple[str, str]]) -> str:
     by_tail: defaultdict[str, list[str]] = defaultdict(list)
     for character, tail in tails:
         by_tail[tail].append(character)
-    parts = [f"[{_ranges(characters)}]{tail}" for tail, characters in by_tail.items()]
+    parts = [f"{character_class(characters)}{tail}" for tail, characters in by_tail.items()]
     return f"(?:{'|'.join(parts)})" if parts else ""
 
 
-def _ranges(characters: Iterable[str]) -> str:
+def character_class(characters: Iterable[str]) -> str:
+    """Return a class of these characters, for a regular expression of Python or of the Rust tokenizer."""
     ranges: list[list[int]] = []
     for code in sorted(map(ord, characters)):
         if ranges and code == ranges[-1][1] + 1:
             ranges[-1][1] = code
         else:
             ranges.append([code, code])
-    return "".join(rf"\x{{{low:X}}}" if low == high else rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in ranges)
+    return f"[{''.join(_range(low, high) for low, high in ranges)}]"
+
+
+def _range(low: int, high: int) -> str:
+    return re.escape(chr(low)) if low == high else f"{re.escape(chr(low))}-{re.escape(chr(high))}"

@@ -22,16 +22,26 @@ def build_fast_tokenizer(model_file: Path) -> Tokenizer:
     """Build the tokenizer of a `tokenizer.model`.
 
     `encode` gives SentencePiece's ids: a user-defined symbol in a text becomes its id, a control piece such as `</s>`
-    does not (tokenizers before 0.20 cannot leave it; there it does). `decode` gives SentencePiece's text.
+    does not (tokenizers before 0.20 has no way to leave it alone). `decode` gives SentencePiece's text.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it is no SentencePiece model, or one that the Rust tokenizer cannot reproduce exactly.
     """
-    from tokenizers import AddedToken
+    from tokenizers import AddedToken, Tokenizer, normalizers
 
     model = read_model(model_file)
-    tokenizer = assemble(model, model.user_defined)
+    if model.charsmap or model.dummy_prefix:
+        from baichuan_cli.vllm_plugin.rewriting import cuts, normaliser
+
+        merges = list(_merges(model))
+        tokenizer = Tokenizer(_bpe(model, merges, ignore_merges=True))
+        tokenizer.normalizer = normaliser(model)
+        tokenizer.pre_tokenizer = cuts(model, Tokenizer(_bpe(model, merges)))
+        tokenizer.decoder = _decoder(model)
+    else:
+        tokenizer = build_core(model, model.user_defined)
+        tokenizer.normalizer = normalizers.Replace(" ", SPACE)
     special = (model.unknown, *model.control)
     tokenizer.add_special_tokens([AddedToken(piece, normalized=False, special=True) for piece in special])
     if hasattr(tokenizer, "encode_special_tokens"):
@@ -39,33 +49,29 @@ def build_fast_tokenizer(model_file: Path) -> Tokenizer:
     return tokenizer
 
 
-def assemble(model: SentencePieceModel, symbols: Sequence[str]) -> Tokenizer:
-    """Build a tokenizer that finds only these of the user-defined symbols in a text.
+def build_core(model: SentencePieceModel, symbols: Sequence[str]) -> Tokenizer:
+    """Build a tokenizer for text that is rewritten already, spaces as U+2581, that finds only the given symbols in it.
 
-    No piece is registered as special: `decode` writes control pieces out.
+    No piece is registered as special: no text gives a control piece, and `decode` writes one out.
 
     Raises:
         ValueError: the Rust tokenizer cannot reproduce this model exactly.
     """
-    from tokenizers import AddedToken, Tokenizer, decoders, normalizers
+    from tokenizers import AddedToken, Tokenizer
 
-    merges = list(_merges(model))
-    rewritten = bool(model.charsmap) or model.dummy_prefix
-    tokenizer = Tokenizer(_bpe(model, merges))
-    if rewritten:
-        from baichuan_cli.vllm_plugin.rewriting import cuts, normaliser
+    tokenizer = Tokenizer(_bpe(model, list(_merges(model))))
+    tokenizer.add_tokens([AddedToken(symbol, normalized=False) for symbol in symbols])
+    tokenizer.decoder = _decoder(model)
+    return tokenizer
 
-        tokenizer.pre_tokenizer = cuts(model, symbols, tokenizer)
-        tokenizer.model = _bpe(model, merges, ignore_merges=True)
-        tokenizer.normalizer = normaliser(model)
-    else:
-        tokenizer.add_tokens([AddedToken(symbol, normalized=False) for symbol in symbols])
-        tokenizer.normalizer = normalizers.Replace(" ", SPACE)
+
+def _decoder(model: SentencePieceModel) -> Any:
+    from tokenizers import decoders
+
     steps: list[Any] = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     if model.dummy_prefix:
         steps.append(decoders.Strip(" ", 1, 0))
-    tokenizer.decoder = decoders.Sequence(steps)
-    return tokenizer
+    return decoders.Sequence(steps)
 
 
 def _bpe(model: SentencePieceModel, merges: list[tuple[str, str]], ignore_merges: bool = False) -> Any:

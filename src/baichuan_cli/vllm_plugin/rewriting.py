@@ -6,7 +6,8 @@ looks up a whole grapheme first and takes the shortest match in it, so `\\r\\n` 
 accents the second one. The steps here get the right result out of it:
 
 1. Behind each match of several characters, or before a combining character that no match includes, goes a separator.
-2. A second separator goes before each combining character that is left, so that each character is looked up alone.
+2. A second separator goes behind each replaced character that could begin a grapheme of less than six bytes, the only
+   ones that are looked up whole.
 3. `Precompiled` replaces single characters; NFC then joins what belongs together, and nothing across a separator.
 
 Both separators are control characters that the table deletes, so one in the text changes nothing.
@@ -15,18 +16,13 @@ Both separators are control characters that the table deletes, so one in the tex
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from baichuan_cli.vllm_plugin.charsmap import Charsmap, compile_single
+from baichuan_cli.vllm_plugin.charsmap import Charsmap, character_class, compile_single
 from baichuan_cli.vllm_plugin.sentencepiece_model import SPACE, SentencePieceModel
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-# Characters that continue a grapheme without being marks (\p{M}): joiners, Thai and Lao AM, the halfwidth voicing
-# marks, emoji modifiers, tags; and the line feed after a carriage return.
-_JOINING = r"\n\x{200C}\x{200D}\x{E33}\x{EB3}\x{FF9E}\x{FF9F}\x{1F3FB}-\x{1F3FF}\x{E0020}-\x{E007F}"
 
 
 def normaliser(model: SentencePieceModel) -> Any:
@@ -49,24 +45,43 @@ def normaliser(model: SentencePieceModel) -> Any:
 def _table(model: SentencePieceModel) -> list[Any]:
     from tokenizers import Regex, normalizers
 
-    table = Charsmap(model.charsmap)
+    table = read_table(model)
     deleted = [character for character in map(chr, range(1, 9)) if table.single.get(character) == ""]
     if len(deleted) < 2:
         raise ValueError("no exact fast tokenizer: the normaliser deletes fewer than two control characters.")
     between, within = deleted[:2]
-    continuing = rf"[\p{{M}}{_JOINING}{table.continuing}]"
-    kept = {*model.user_defined, between}
-    single = {character: text for character, text in table.single.items() if character not in kept}
+    single = {character: text for character, text in table.single.items() if character != between}
+    short = character_class(character for character in single if character < "\u0800")
+    medium = character_class(character for character in single if "\u0800" <= character < "\U00010000")
+    continuing = rf"[\p{{M}}{character_class(table.continuing)}]"
     return [
-        normalizers.Replace(Regex(rf"(?>{table.sequences}|(?m:.)(?={continuing}))\K"), between),
-        normalizers.Replace(Regex(f"(?={continuing})"), within),
+        normalizers.Replace(Regex(rf"(?=(?m:.){continuing})(?>{table.sequences}|(?m:.))\K"), between),
+        normalizers.Replace(Regex(rf"{short}\K(?=[^\x00-\x7F]|\n)|{medium}\K(?=[\x{{80}}-\x{{7FF}}])"), within),
         normalizers.Precompiled(compile_single(single)),
         normalizers.NFC(),
         normalizers.Replace(between, ""),
     ]
 
 
-def cuts(model: SentencePieceModel, symbols: Sequence[str], tokenizer: Tokenizer) -> Any:
+def read_table(model: SentencePieceModel) -> Charsmap:
+    """Return the model's table without the user-defined symbols, which are not rewritten.
+
+    Raises:
+        ValueError: the table is cut short, or a symbol is not one character that the table could be without.
+    """
+    table = Charsmap(model.charsmap)
+    for symbol in model.user_defined:
+        if len(symbol) == 1:
+            table.single.pop(symbol, None)
+            touched = symbol in table.beginning
+        else:
+            touched = any(character in table.single or character in table.continuing for character in symbol)
+        if touched:
+            raise ValueError(f"no exact fast tokenizer: the normaliser rewrites the user-defined symbol {symbol!r}.")
+    return table
+
+
+def cuts(model: SentencePieceModel, tokenizer: Tokenizer) -> Any:
     """Return the pre-tokenizer that isolates user-defined symbols in rewritten text.
 
     A symbol alone in its cut gets its id because the model is asked to look cuts up before it merges
@@ -75,7 +90,6 @@ def cuts(model: SentencePieceModel, symbols: Sequence[str], tokenizer: Tokenizer
 
     Args:
         model: the SentencePiece model.
-        symbols: the symbols to find.
         tokenizer: the tokenizer of this model without any cuts, which merges.
 
     Raises:
@@ -86,9 +100,10 @@ def cuts(model: SentencePieceModel, symbols: Sequence[str], tokenizer: Tokenizer
     from tokenizers.pre_tokenizers import Split
 
     steps = []
-    if long := sorted((symbol for symbol in symbols if len(symbol) > 1), key=len, reverse=True):
+    if long := sorted((symbol for symbol in model.user_defined if len(symbol) > 1), key=len, reverse=True):
         steps.append(Split(Regex("|".join(map(re.escape, long))), "isolated"))
-    others = [piece for piece in model.ids if len(piece) > 1 and piece not in set(symbols)]
+    symbols = set(model.user_defined)
+    others = [piece for piece in model.ids if len(piece) > 1 and piece not in symbols]
     encodings = tokenizer.encode_batch(others, add_special_tokens=False)
     made = {piece: encoding.tokens for piece, encoding in zip(others, encodings, strict=True)}
     unmade = {piece: tokens for piece, tokens in made.items() if len(tokens) > 1}
