@@ -13,7 +13,7 @@ import pytest
 import sentencepiece
 from transformers import AutoTokenizer
 
-from reference.tokenizers import write_tokenizer
+from reference.small_tokenizer import write_tokenizer
 
 TEXT = "床前明月光，the  quick fox\n12 <reserved_106>é"
 
