@@ -42,12 +42,15 @@ def test_13b_in_groups_of_128_is_for_one_card() -> None:
         refuse_split_groups(THIRTEEN, by_groups(128), 2)
     assert str(refusal.value) == (
         "tensor_parallel_size 2 cannot split this checkpoint: 13696 (intermediate_size) ÷ 2 = 6848 is no multiple of "
-        "the quantization group size 128. Use a smaller --tensor-parallel-size."
+        "the quantization group size 128. Use --tensor-parallel-size 1."
     )
 
 
 def test_7b_in_groups_of_128_is_for_two() -> None:
-    with pytest.raises(ValueError, match="11008 .* ÷ 4 = 2752 is no multiple of the quantization group size 128"):
+    with pytest.raises(
+        ValueError,
+        match="11008 .* ÷ 4 = 2752 is no multiple of the quantization group size 128. Use --tensor-parallel-size 2",
+    ):
         refuse_split_groups(SEVEN, by_groups(128), 4)
 
 

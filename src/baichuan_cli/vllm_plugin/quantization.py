@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ def refuse_split_groups(config: BaichuanConfig, quant_config: QuantizationConfig
     """
     for group_size in _group_sizes(quant_config):
         for name in ("hidden_size", "intermediate_size"):
-            width = getattr(config, name)
-            share, rest = divmod(width, world_size)
-            if world_size > 1 and (rest or share % group_size):
-                shown = f"{width} ({name}) ÷ {world_size} = {width / world_size:g}"
+            groups, rest = divmod(getattr(config, name), group_size)
+            if world_size > 1 and (rest or groups % world_size):
+                width = groups * group_size + rest
+                works = 1 if rest else math.gcd(groups, world_size)
                 raise ValueError(
-                    f"tensor_parallel_size {world_size} cannot split this checkpoint: {shown} is no multiple of "
-                    f"the quantization group size {group_size}. Use a smaller --tensor-parallel-size."
+                    f"tensor_parallel_size {world_size} cannot split this checkpoint: {width} ({name}) ÷ {world_size} "
+                    f"= {width / world_size:g} is no multiple of the quantization group size {group_size}. "
+                    f"Use --tensor-parallel-size {works}."
                 )
 
 
