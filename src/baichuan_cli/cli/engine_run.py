@@ -75,6 +75,7 @@ def answer(
     from baichuan_cli.batch.run import run_batch
     from baichuan_cli.engine.log import divert, new_log_path
     from baichuan_cli.engine.offline import OfflineEngine
+    from baichuan_cli.plan.releases import PLUGINS
     from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs
 
     log_path = None if verbose else new_log_path(paths.state_dir(), f"generate-{Path(job.plan.model.name).name}")
@@ -83,6 +84,11 @@ def answer(
         out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
         started = time.perf_counter()
         with out.status("starting the engine …"):
+            if not job.plan.release.matches(PLUGINS):
+                # This vLLM looks for no plugins, but one that is loaded in its process works all the same.
+                from baichuan_cli.vllm_plugin import register
+
+                register()
             engine = OfflineEngine(llm_kwargs(job.plan), sampling_kwargs(job.plan), log)
         ready_seconds = time.perf_counter() - started
         source = _Streamed(engine, lambda _, text: out.text(text, end="")) if stream else engine

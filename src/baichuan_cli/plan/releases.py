@@ -35,9 +35,6 @@ NO_ACTIVATION_ORDER = ">=0.32"
 #: `--no-enable-prefix-caching` and its like are understood; before, these features are off unless asked for.
 NEGATED_FLAGS = ">=0.8"
 
-#: The engine runs in a process of its own unless VLLM_ENABLE_V1_MULTIPROCESSING says otherwise.
-ENGINE_PROCESS = ">=0.8"
-
 #: The attention backend is an argument; before, it is the variable VLLM_ATTENTION_BACKEND.
 ATTENTION_CONFIG = ">=0.14"
 

@@ -12,7 +12,6 @@ from baichuan_cli.plan.draft import Draft, Drop, Export, Forbid, Outcome, Refuse
 from baichuan_cli.plan.releases import BAICHUAN_IN_TREE, attention_selectable, triton_attention
 
 _TRITON_PREFILL = "VLLM_USE_TRITON_FLASH_ATTN"
-_SELF_CHECK = "run `bcli doctor --engine` on this machine first"
 
 
 def attention(draft: Draft) -> Iterator[Outcome]:
@@ -99,7 +98,10 @@ def alibi_on_dcu(draft: Draft) -> Iterator[Outcome]:
     """Warn of the vendor's builds of 0.5: their early source drops ALiBi in prefill, the later builds are unknown."""
     if draft.profile.kind == "dcu" and draft.alibi:
         if draft.release.matches("<0.6"):
-            yield Warn(f"ALiBi may be ignored in prefill by vLLM {draft.release} on ROCm: {_SELF_CHECK}")
+            yield Warn(
+                f"ALiBi may be ignored in prefill by vLLM {draft.release} on ROCm: answers to long prompts may be wrong.",
+                "Compare greedy answers to a few long prompts with those of --profile cpu before you trust them.",
+            )
         yield from _without_triton_prefill(draft)
 
 
