@@ -99,7 +99,8 @@ def alibi_on_dcu(draft: Draft) -> Iterator[Outcome]:
     if draft.profile.kind == "dcu" and draft.alibi:
         if draft.release.matches("<0.6"):
             yield Warn(
-                f"ALiBi may be ignored in prefill by vLLM {draft.release} on ROCm: answers to long prompts may be wrong.",
+                f"ALiBi may be ignored in prefill by vLLM {draft.release} on ROCm: "
+                "answers to long prompts may be wrong.",
                 "Compare greedy answers to a few long prompts with those of --profile cpu before you trust them.",
             )
         yield from _without_triton_prefill(draft)
