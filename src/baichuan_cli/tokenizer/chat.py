@@ -59,13 +59,14 @@ def chat_prompt_ids(
     _check_order([role for role, _ in turns])
     system: list[int] = []
     rounds: list[list[int]] = []
-    for role, content in turns:
+    encoded = tokenizer.encode_batch([content for _, content in turns])
+    for (role, _), ids in zip(turns, encoded, strict=True):
         if role == "system":
-            system = tokenizer.encode(content)
+            system = ids
             continue
         if role == "user":
             rounds.append([])
-        rounds[-1] += [_ROLE_IDS[role], *tokenizer.encode(content)]
+        rounds[-1] += [_ROLE_IDS[role], *ids]
 
     kept = rounds.pop()
     # The assistant's token at the end is not counted here, as in the official code; the cut below makes up for it.

@@ -35,6 +35,8 @@ class Tokenizer:
         self, core: RustTokenizer, rewrite: Callable[[str], str], model: SentencePieceModel, eos_token_id: int
     ) -> None:
         self._core = core
+        # Without the offsets of each token in the text it takes half the time; tokenizers has that from 0.20 on.
+        self._encode = getattr(core, "encode_batch_fast", core.encode_batch)
         self._rewrite = rewrite
         self._silent = {model.ids[piece] for piece in (model.unknown, *model.control)}
         self.eos_token_id = eos_token_id
@@ -46,15 +48,22 @@ class Tokenizer:
         Raises:
             BcliError: the text holds half of a surrogate pair, which no encoding of Unicode allows.
         """
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, as `encode` does, on all cores.
+
+        Raises:
+            BcliError: a text holds half of a surrogate pair.
+        """
+        rewritten = [self._rewrite(text) for text in texts]
         try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise BcliError(
-                f"Character {error.start + 1} of the text is U+{ord(text[error.start]):X}, half of a surrogate pair.",
-                hint=r"Write characters beyond U+FFFF whole, not as one \ud… escape.",
-            ) from None
-        ids: list[int] = self._core.encode(self._rewrite(text), add_special_tokens=False).ids
-        return ids
+            encodings = self._encode(rewritten, add_special_tokens=False)
+        except TypeError:  # what the Rust library says of text that has no UTF-8
+            for text in texts:
+                _require_unicode(text)
+            raise
+        return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids; control pieces and the unknown piece have none."""
@@ -100,6 +109,16 @@ def _ordinary(model: SentencePieceModel) -> Sequence[str]:
     """Return the user-defined symbols that a person may well mean when they write them."""
     roles = (USER_ID, ASSISTANT_ID)
     return [s for s in model.user_defined if not _RESERVED.fullmatch(s) and model.ids[s] not in roles]
+
+
+def _require_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BcliError(
+            f"Character {error.start + 1} of the text is U+{ord(text[error.start]):X}, half of a surrogate pair.",
+            hint=r"Write characters beyond U+FFFF whole, not as one \ud… escape.",
+        ) from None
 
 
 def _unusable(message: str) -> BcliError:

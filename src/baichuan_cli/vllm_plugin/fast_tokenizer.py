@@ -7,8 +7,9 @@ it looks for the symbols, so the cut comes later.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ def build_fast_tokenizer(model_file: Path) -> Tokenizer:
     if model.charsmap or model.dummy_prefix:
         from baichuan_cli.vllm_plugin.rewriting import cuts, normaliser
 
-        merges = list(_merges(model))
+        merges = _merges(model)
         tokenizer = Tokenizer(_bpe(model, merges, ignore_merges=True))
         tokenizer.normalizer = normaliser(model)
         tokenizer.pre_tokenizer = cuts(model, Tokenizer(_bpe(model, merges)))
@@ -59,7 +60,7 @@ def build_core(model: SentencePieceModel, symbols: Sequence[str]) -> Tokenizer:
     """
     from tokenizers import AddedToken, Tokenizer
 
-    tokenizer = Tokenizer(_bpe(model, list(_merges(model))))
+    tokenizer = Tokenizer(_bpe(model, _merges(model)))
     tokenizer.add_tokens([AddedToken(symbol, normalized=False) for symbol in symbols])
     tokenizer.decoder = _decoder(model)
     return tokenizer
@@ -87,44 +88,51 @@ def _bpe(model: SentencePieceModel, merges: list[tuple[str, str]], ignore_merges
     )
 
 
-def _merges(model: SentencePieceModel) -> Iterator[tuple[str, str]]:
-    """Yield every way in which two normal pieces make a third, in the order in which SentencePiece prefers them.
+def _merges(model: SentencePieceModel) -> list[tuple[str, str]]:
+    """Return every way in which two normal pieces make a third, in the order in which SentencePiece prefers them.
 
     SentencePiece takes the highest score first, and of equal scores the leftmost place. The Rust tokenizer ranks
-    merges strictly, so merges of equal score must not compete for a piece: in `ere`, `er`+`e` and `e`+`re` can meet
-    as `er` `e` `re`, where the merge whose right half begins the piece lies on the left.
+    merges strictly, which is the same as long as merges of equal score never compete for a piece.
     """
     scores = model.scores
-    _require_characters(model)
-    ranked = [
-        (-score, not piece.startswith(piece[cut:]), model.ids[piece], cut, piece)
-        for piece, score in scores.items()
-        for cut in range(1, len(piece))
-        if piece[:cut] in scores and piece[cut:] in scores
-    ]
-    ranked.sort()
-    _require_no_contest(model, [(piece[:cut], piece[cut:]) for *_, cut, piece in ranked])
-    for *_, cut, piece in ranked:
-        yield piece[:cut], piece[cut:]
-
-
-def _require_characters(model: SentencePieceModel) -> None:
-    """Refuse a piece with a character that has no piece: the Rust tokenizer would never reach it."""
-    characters = set("".join(model.scores))
-    if missing := characters - model.ids.keys():
+    if missing := set("".join(scores)) - model.ids.keys():
         raise ValueError(f"no exact fast tokenizer: the character {min(missing)!r} occurs in a piece but has none.")
+    merges: list[tuple[str, str]] = []
+    best_first = sorted(scores, key=scores.__getitem__, reverse=True)
+    for _, group in groupby(best_first, key=scores.__getitem__):
+        pieces = list(group)
+        ways = [_ways(piece, scores) for piece in pieces]
+        if len(pieces) > 1:
+            _require_no_contest(pieces, ways)
+        merges += chain.from_iterable(ways)
+    return merges
 
 
-def _require_no_contest(model: SentencePieceModel, merges: Iterable[tuple[str, str]]) -> None:
-    """Refuse pieces of equal score of which one's left half is the other's right half."""
-    often = {score for score, count in Counter(model.scores.values()).items() if count > 1}
-    by_left: dict[tuple[float, str], set[str]] = {}
-    tied = [(model.scores[left + right], left, right) for left, right in merges]
-    tied = [merge for merge in tied if merge[0] in often]
-    for score, left, right in tied:
-        by_left.setdefault((score, left), set()).add(left + right)
-    for score, left, right in tied:
-        if others := by_left.get((score, right), set()) - {left + right}:
-            raise ValueError(
-                f"no exact fast tokenizer: {left + right!r} and {min(others)!r} share a score and a part ({right!r})."
-            )
+def _ways(piece: str, scores: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return the pairs that make a piece.
+
+    First those whose right half begins the piece: in `ere`, `er`+`e` and `e`+`re` meet as `er` `e` `re`, and the first
+    lies on the left.
+    """
+    ways = [
+        (left, right)
+        for cut in range(1, len(piece))
+        if (left := piece[:cut]) in scores and (right := piece[cut:]) in scores
+    ]
+    if len(ways) > 1:
+        ways.sort(key=lambda way: not piece.startswith(way[1]))
+    return ways
+
+
+def _require_no_contest(pieces: list[str], ways: list[list[tuple[str, str]]]) -> None:
+    """Refuse pieces of equal score of which one ends with what another begins with, as halves of a merge."""
+    begun: defaultdict[str, set[str]] = defaultdict(set)
+    for piece, pairs in zip(pieces, ways, strict=True):
+        for left, _ in pairs:
+            begun[left].add(piece)
+    for piece, pairs in zip(pieces, ways, strict=True):
+        for _, right in pairs:
+            if right in begun and (others := begun[right] - {piece}):
+                raise ValueError(
+                    f"no exact fast tokenizer: {piece!r} and {min(others)!r} have one score and compete for {right!r}."
+                )
