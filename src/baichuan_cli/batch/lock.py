@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from contextlib import ExitStack
 from pathlib import Path
 
 from baichuan_cli.errors import BcliError, ExitCode
-
-_HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)  # POSIX allows either
-_NO_LOCKS_HERE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # such as Lustre mounted without -o flock
+from baichuan_cli.file_lock import try_lock
 
 
 def open_locked(target: Path, path: Path) -> tuple[int, bool]:
@@ -37,24 +33,16 @@ def open_locked(target: Path, path: Path) -> tuple[int, bool]:
 
 
 def lock(fd: int, path: Path) -> bool:
-    """Lock an open file, and return whether the file system could do it.
-
-    It is a POSIX lock: it dies with this process, a forked engine worker does not inherit it, and it is lost as soon
-    as this process closes any descriptor of the file.
+    """Lock an open file as `try_lock` does, and return whether the file system could do it.
 
     Raises:
         BcliError: another process holds it.
     """
-    try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD_BY_ANOTHER:
-            raise BcliError(
-                f"Another bcli is writing to {path}.",
-                hint="Wait for it to finish, or give another --output.",
-                exit_code=ExitCode.OUTPUT,
-            ) from None
-        if error.errno in _NO_LOCKS_HERE:
-            return False
-        raise
-    return True
+    outcome = try_lock(fd)
+    if outcome == "taken":
+        raise BcliError(
+            f"Another bcli is writing to {path}.",
+            hint="Wait for it to finish, or give another --output.",
+            exit_code=ExitCode.OUTPUT,
+        )
+    return outcome == "locked"
