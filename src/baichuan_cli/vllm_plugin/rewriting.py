@@ -105,18 +105,18 @@ def cuts(model: SentencePieceModel, tokenizer: Tokenizer) -> Any:
     symbols = set(model.user_defined)
     others = [piece for piece in model.ids if len(piece) > 1 and piece not in symbols]
     encodings = tokenizer.encode_batch(others, add_special_tokens=False)
-    made = {piece: encoding.tokens for piece, encoding in zip(others, encodings, strict=True)}
-    unmade = {piece: tokens for piece, tokens in made.items() if len(tokens) > 1}
+    unmade = {
+        piece: sorted({start for start, _ in encoding.offsets} - {0})
+        for piece, encoding in zip(others, encodings, strict=True)
+        if len(encoding) > 1
+    }
     if unmade:
-        steps.append(
-            Split(Regex("|".join(_cut(piece, tokens, unmade) for piece, tokens in unmade.items())), "isolated")
-        )
+        steps.append(Split(Regex("|".join(_cut(piece, unmade) for piece in unmade)), "isolated"))
     return Steps(steps)
 
 
-def _cut(piece: str, tokens: list[str], unmade: dict[str, list[str]]) -> str:
-    for count in range(1, len(tokens)):
-        head, tail = "".join(tokens[:count]), "".join(tokens[count:])
-        if head not in unmade and tail not in unmade:
-            return rf"\A{re.escape(head)}(?={re.escape(tail)}\z)"
+def _cut(piece: str, unmade: dict[str, list[int]]) -> str:
+    for cut in unmade[piece]:
+        if piece[:cut] not in unmade and piece[cut:] not in unmade:
+            return rf"\A{re.escape(piece[:cut])}(?={re.escape(piece[cut:])}\z)"
     raise ValueError(f"no exact fast tokenizer: the piece {piece!r} is never made by merges.")
