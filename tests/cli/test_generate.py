@@ -92,7 +92,7 @@ def test_a_pipe_gets_the_text_alone(bcli: Bcli, vllm: FakeVllm, isolation: Path)
     assert (headline, rest) == (HEADLINE, [])
     assert timing.startswith("2 tokens in 0.0 s (engine ready in ")
     [log] = (isolation / "state").glob("generate-demo-*.log")
-    assert log.read_text() == "INFO vLLM talks a lot\n"
+    assert log.read_text() == "INFO vLLM talks a lot\nINFO vLLM says goodbye\n"
 
 
 def test_verbose_shows_vllm_s_log_on_stderr(bcli: Bcli, vllm: FakeVllm) -> None:

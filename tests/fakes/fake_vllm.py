@@ -56,9 +56,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
                 raise ValueError("n must be 1 when using greedy sampling")
             self.arguments = arguments
 
+    class Core:
+        def shutdown(self) -> None:
+            os.write(1, b"INFO vLLM says goodbye\n")
+
     class Engine:
         def __init__(self) -> None:
             self.running: dict[str, int] = {}
+            self.engine_core = Core()
 
         def add_request(self, request_id: str, prompt: dict[str, list[int]], params: SamplingParams) -> None:
             if request_id == state.refuse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +92,7 @@ def answer(
             engine = OfflineEngine(llm_kwargs(job.plan), sampling_kwargs(job.plan), log)
         ready_seconds = time.perf_counter() - started
         source = _Streamed(engine, lambda _, text: out.text(text, end="")) if stream else engine
-        with _progress(out, len(job.items)) as show:
+        with closing(engine), _progress(out, len(job.items)) as show:
             result = run_batch(job.items, source, open_answers(out), job.run, encode=job.encode, progress=show)
     return Answered(result, ready_seconds)
 

@@ -84,6 +84,16 @@ class OfflineEngine:
             if running:
                 self._engine.abort_request(list(running))
 
+    def close(self) -> None:
+        """End vLLM's worker processes, while its log is still open for what they say about it.
+
+        Left to the end of the process, vLLM would do the same, and say so on stdout.
+        """
+        # The V1 engine has a core, which is in this process or not; the engine before it had an executor.
+        owner = getattr(self._engine, "engine_core", None) or self._engine.model_executor
+        with explained(self._log):
+            owner.shutdown()
+
     def _add(self, request: Request, *, stream: bool) -> Rejection | None:
         prompt = {"prompt_token_ids": list(request.prompt_token_ids)}
         with explained(self._log):
