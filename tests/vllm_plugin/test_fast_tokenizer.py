@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import sentencepiece
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -57,6 +57,7 @@ def test_every_character_of_unicode(name: str) -> None:
 
 
 @every_model
+@settings(deadline=None)  # the first example loads the model
 @given(text=st.text())
 def test_any_text(name: str, text: str) -> None:
     assert_same(name, [text])
