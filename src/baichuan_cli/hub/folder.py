@@ -1,0 +1,70 @@
+"""A plain directory as a source, for machines without a network: a disk that was carried there, or a shared one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from baichuan_cli.hub.source import Content, Listing, RemoteFile, SourceError
+
+
+class Folder:
+    """A folder that holds a model, or holds it below its name or repository.
+
+    Args:
+        place: a path or a `file://` address.
+        names: where the model may lie below it, likeliest first.
+    """
+
+    name = "folder"
+
+    def __init__(self, place: str, names: tuple[str, ...]) -> None:
+        self._root = Path(unquote(urlsplit(place).path) if place.startswith("file:") else place).expanduser()
+        self._names = names
+        self.repository = str(self._root)
+
+    def list_files(self, revision: str | None) -> Listing:
+        """List the folder; it has sizes but no hashes.
+
+        Raises:
+            SourceError: there is no such folder, or a revision is asked for.
+        """
+        if revision:
+            raise SourceError("a folder has no revisions", hint="Leave --revision out.")
+        folder = next(
+            (
+                folder
+                for folder in (self._root, *(self._root / name for name in self._names))
+                if (folder / "config.json").is_file()
+            ),
+            None,
+        )
+        if folder is None:
+            raise SourceError(
+                f"there is no model in {self._root}",
+                hint=f"Give the folder with its config.json, or the one that holds {self._names[0]}.",
+            )
+        self.repository = str(folder)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = tuple(RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths)
+        return Listing(self.repository, "", files)
+
+    @contextmanager
+    def open(self, listing: Listing, file: RemoteFile, offset: int) -> Iterator[Content]:
+        """Open a file at a byte."""
+        with (Path(listing.repository) / file.path).open("rb", buffering=0) as opened:
+            opened.seek(offset)
+            yield _Opened(opened, offset)
+
+
+class _Opened:
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self.start = start
+        self._file = file
+
+    def readinto(self, buffer: memoryview) -> int:
+        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        return count

@@ -1,0 +1,97 @@
+"""Which sources a model can come from, and taking the first that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from baichuan_cli.catalog.schema import Entry
+from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hub.folder import Folder
+from baichuan_cli.hub.git_server import GitServer
+from baichuan_cli.hub.hugging_face import MIRROR, HuggingFace
+from baichuan_cli.hub.modelscope import ModelScope
+from baichuan_cli.hub.source import Listing, Source, SourceError
+
+NAMES = ("huggingface", "hf-mirror", "modelscope", "aimodels")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The source that has the files, and why those before it were passed over."""
+
+    source: Source
+    listing: Listing
+    passed_over: tuple[str, ...]  # such as "huggingface: it did not answer"
+
+
+def sources_of(entry: Entry, wanted: str) -> tuple[Source, ...]:
+    """Return the sources to try for a model of the catalogue, in its order.
+
+    Args:
+        entry: the model.
+        wanted: "auto", one of `NAMES`, a folder or a `file://` address.
+
+    Raises:
+        BcliError: there is no such source, or it does not have the model.
+    """
+    if "/" in wanted or wanted.startswith((".", "~")):
+        return (Folder(wanted, (entry.name, *entry.aliases, entry.sources.huggingface)),)
+    if wanted == "auto":
+        return tuple(make() for name in NAMES if (make := _maker(entry, name)))
+    if wanted not in NAMES:
+        raise BcliError(
+            f"There is no source {wanted!r}.", hint=f"Use auto, {', '.join(NAMES)}, or a folder such as ./models"
+        )
+    if make := _maker(entry, wanted):
+        return (make(),)
+    has_it = [name for name in NAMES if _maker(entry, name)]
+    raise BcliError(
+        f"{entry.command_name} is not on {wanted}, as far as the catalogue knows.",
+        hint=f"It is on {', '.join(has_it)}.",
+        exit_code=ExitCode.NOT_FOUND,
+    )
+
+
+def dataset_sources(repository: str) -> tuple[Source, ...]:
+    """Return the sources of a data set on the Hugging Face hub."""
+    return (
+        HuggingFace(repository, kind="dataset"),
+        HuggingFace(repository, kind="dataset", name="hf-mirror", endpoint=MIRROR),
+    )
+
+
+def first_answer(sources: Sequence[Source], revision: str | None) -> Found:
+    """Return the first source that has the files.
+
+    Raises:
+        SourceError: none has; each is told with its reason.
+    """
+    passed_over: list[str] = []
+    hints: list[str] = []
+    for source in sources:
+        try:
+            return Found(source, source.list_files(revision), tuple(passed_over))
+        except SourceError as error:
+            passed_over.append(f"{source.name}: {error.reason}")
+            hints += [error.hint] if error.hint and error.hint not in hints else []
+    if len(sources) == 1:
+        raise SourceError(passed_over[0], hint=hints[0] if hints else "")
+    raise SourceError(
+        "no source has it:" + "".join(f"\n  {reason}" for reason in passed_over),
+        hint="Copy the model here by hand and give its folder: --source ./FOLDER",
+    )
+
+
+def _maker(entry: Entry, name: str) -> Callable[[], Source] | None:
+    sources = entry.sources
+    match name:
+        case "huggingface":
+            return lambda: HuggingFace(sources.huggingface)
+        case "hf-mirror":
+            return lambda: HuggingFace(sources.huggingface, name="hf-mirror", endpoint=MIRROR)
+        case "modelscope" if repository := sources.modelscope:
+            return lambda: ModelScope(repository)
+        case "aimodels" if address := sources.aimodels:
+            return lambda: GitServer(address)
+    return None
