@@ -15,7 +15,7 @@ from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 #: A pipe has no width; tables sent there must not be folded.
 _UNFOLDED = 10_000
@@ -113,16 +113,47 @@ class Output:
         ):
             yield
 
-    def progress(self) -> Progress:
-        """Return a progress display on stderr that stays silent unless stderr is a terminal."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    def confirm(self, question: str, *, flag: str) -> bool:
+        """Ask on the terminal; anything but yes is no.
 
-        return Progress(
+        Raises:
+            BcliError: there is nobody to ask; the message names the flag that answers beforehand.
+        """
+        if not (sys.stdin.isatty() and self._stderr.isatty()):
+            raise BcliError(f"{question} There is no terminal to ask on.", hint=f"Say yes beforehand: {flag}")
+        self._stderr.write(f"{question} [y/N] ")
+        self._stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def progress(self) -> Progress:
+        """Return a display of things done, on stderr; it stays silent unless stderr is a terminal."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+        return self._progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
+        )
+
+    def byte_progress(self) -> Progress:
+        """Return a display of bytes done and bytes a second, on stderr; silent unless stderr is a terminal."""
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+        return self._progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+
+    def _progress(self, *columns: ProgressColumn) -> Progress:
+        from rich.progress import Progress
+
+        return Progress(
+            *columns,
             console=self._console(self._stderr),
             disable=not self._stderr.isatty(),
             transient=True,
