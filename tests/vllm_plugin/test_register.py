@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -28,7 +29,7 @@ print(all(name in ModelRegistry.get_supported_archs() for name in ("BaiChuanForC
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     modules, registered = done.stdout.splitlines()[-2:]
-    loaded = set(eval(modules))
+    loaded = set(ast.literal_eval(modules))
     assert all(name.startswith("baichuan_cli.vllm_plugin") for name in loaded - {"baichuan_cli"})
     assert "baichuan_cli.vllm_plugin.model" not in loaded
     assert registered == "True"
