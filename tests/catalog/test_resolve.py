@@ -51,7 +51,7 @@ def test_a_name_without_files_is_enough_to_plan_with_but_not_to_load() -> None:
         require_local(model)
     assert caught.value.message == "baichuan2-13b-chat is not on this machine."
     assert caught.value.hint == (
-        "Download it: hf download baichuan-inc/Baichuan2-13B-Chat\n"
+        "Download it: bcli download baichuan2-13b-chat\n"
         "If you have it already, give its folder: --model PATH\n"
         "Other places to get it: bcli models show baichuan2-13b-chat"
     )
