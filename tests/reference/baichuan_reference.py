@@ -39,25 +39,34 @@ def slopes(heads: int) -> list[float]:
 
 
 def logprobs(
-    weights: Mapping[str, Tensor], shape: Shape, ids: list[int], head_slopes: list[float] | None = None
+    weights: Mapping[str, Tensor],
+    shape: Shape,
+    ids: list[int],
+    head_slopes: list[float] | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Return log-probabilities [tokens, vocab] of the token after each position; `head_slopes` replaces ALiBi's."""
-    get = {name: tensor.to(torch.float32) for name, tensor in weights.items()}
-    tokens = len(ids)
-    x = get["model.embed_tokens.weight"][torch.tensor(ids)]
+    """Return log-probabilities [tokens, vocab] of the token after each position; `head_slopes` replaces ALiBi's.
+
+    Another `dtype` shows how far rounding alone leads away from float32. Everything runs where the weights are.
+    """
+    get = {name: tensor.to(dtype) for name, tensor in weights.items()}
+    tokens, device = len(ids), get["lm_head.weight"].device
+    x = get["model.embed_tokens.weight"][torch.tensor(ids, device=device)]
     for layer in range(shape.layers):
         p = f"model.layers.{layer}."
         h = _rms_norm(x, get[p + "input_layernorm.weight"])
         packed = h @ get[p + "self_attn.W_pack.weight"].T
         q, k, v = packed.view(tokens, 3, shape.heads, shape.head_size).permute(1, 2, 0, 3)
         if shape.alibi:
-            distance = torch.arange(tokens)[None, :] - torch.arange(tokens)[:, None]
-            bias = torch.tensor(head_slopes or slopes(shape.heads))[:, None, None] * distance
+            place = torch.arange(tokens, device=device)
+            distance = place[None, :] - place[:, None]
+            bias = torch.tensor(head_slopes or slopes(shape.heads), device=device)[:, None, None] * distance
         else:
-            q, k, bias = _rotate(q), _rotate(k), torch.zeros(1)
-        scores = q @ k.transpose(1, 2) / shape.head_size**0.5 + bias
-        future = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
-        attention = torch.softmax(scores.masked_fill(future, float("-inf")), dim=-1) @ v
+            q, k, bias = _rotate(q), _rotate(k), torch.zeros(1, device=device)
+        scores = (q @ k.transpose(1, 2)).float() / shape.head_size**0.5 + bias
+        future = torch.ones(tokens, tokens, dtype=torch.bool, device=device).triu(1)
+        attention = torch.softmax(scores.masked_fill(future, float("-inf")), dim=-1).to(dtype) @ v
         x = x + attention.transpose(0, 1).reshape(tokens, -1) @ get[p + "self_attn.o_proj.weight"].T
         h = _rms_norm(x, get[p + "post_attention_layernorm.weight"])
         gate = h @ get[p + "mlp.gate_proj.weight"].T
@@ -66,16 +75,19 @@ def logprobs(
     head = get["lm_head.weight"]
     if shape.norm_head:
         head = head / head.norm(dim=1, keepdim=True)
-    return torch.log_softmax(_rms_norm(x, get["model.norm.weight"]) @ head.T, dim=-1)
+    return torch.log_softmax((_rms_norm(x, get["model.norm.weight"]) @ head.T).float(), dim=-1)
 
 
 def _rms_norm(x: Tensor, weight: Tensor) -> Tensor:
-    return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + 1e-6) * weight
+    wide = x.float()
+    return (wide / torch.sqrt((wide * wide).mean(dim=-1, keepdim=True) + 1e-6)).to(x.dtype) * weight
 
 
 def _rotate(x: Tensor) -> Tensor:
     """Turn each pair (i, i + half) of [heads, tokens, head_size] by position × 10000^(-i/half)."""
     half = x.shape[-1] // 2
-    angle = torch.arange(x.shape[1])[:, None] * 10000.0 ** (-torch.arange(half) / half)[None, :]
-    turned = torch.complex(x[..., :half], x[..., half:]) * torch.polar(torch.ones_like(angle), angle)
-    return torch.cat((turned.real, turned.imag), dim=-1)
+    place, frequency = (torch.arange(size, device=x.device) for size in (x.shape[1], half))
+    angle = place[:, None] * 10000.0 ** (-frequency / half)[None, :]
+    wide = x.float()
+    turned = torch.complex(wide[..., :half], wide[..., half:]) * torch.polar(torch.ones_like(angle), angle)
+    return torch.cat((turned.real, turned.imag), dim=-1).to(x.dtype)
