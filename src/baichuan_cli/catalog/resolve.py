@@ -77,7 +77,7 @@ def require_local(model: Model) -> Path:
         f"{model.name} is not on this machine.",
         hint=f"Download it: bcli download {model.name}\n"
         "If you have it already, give its folder: --model PATH\n"
-        f"Other places to get it: bcli models show {name}",
+        f"Other places to get it: bcli models show {model.name}",
         exit_code=ExitCode.NOT_FOUND,
     )
 
