@@ -34,3 +34,9 @@ def state_dir() -> Path:
 def cache_dir() -> Path:
     """Return the folder of what can be made again at any time."""
     return _folder("cache")
+
+
+def huggingface_home() -> Path:
+    """Return the folder of Hugging Face's caches, by the environment variables that huggingface_hub reads."""
+    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("HF_HOME") or f"{cache_home}/huggingface").expanduser()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from baichuan_cli.catalog.json_file import read_json_if_there
 from baichuan_cli.catalog.model import ChatFamily
 from baichuan_cli.catalog.oddity import Oddity
 from baichuan_cli.catalog.sentencepiece_file import read_pieces
+from baichuan_cli.catalog.special_tokens import single_words
+from baichuan_cli.catalog.tokenizer_code import UnrecognisedCodeError, find_initialiser, parse_code
 from baichuan_cli.catalog.weight_files import check_is_content
 from baichuan_cli.errors import BcliError, ExitCode
 
 CodeState = Literal["absent", "broken", "repaired", "unrecognised"]
 
-_CLASSES = ("BaichuanTokenizer", "BaiChuanTokenizer")
 _USER_ROLE_ID = 195
 _FAMILY_OF_USER_ROLE: dict[str, ChatFamily] = {"<reserved_102>": "baichuan1", "<reserved_106>": "baichuan2"}
 
@@ -54,18 +52,9 @@ def code_state(folder: Path) -> CodeState:
     if not path.exists():
         return "absent"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return "broken" if find_initialiser(parse_code(path.read_bytes())).broken else "repaired"
+    except UnrecognisedCodeError:
         return "unrecognised"
-    for statements in _initialisers(tree):
-        base_call = next((i for i, statement in enumerate(statements) if _calls_base(statement)), None)
-        model_set = next((i for i, statement in enumerate(statements) if _sets_model(statement)), None)
-        if base_call is not None and model_set is not None:
-            return "repaired" if model_set < base_call else "broken"
-    return "unrecognised"
 
 
 def tokenizer_oddities(folder: Path) -> list[Oddity]:
@@ -79,7 +68,7 @@ def tokenizer_oddities(folder: Path) -> list[Oddity]:
                 "tokenization_baichuan.py calls super().__init__ before it loads SentencePiece: "
                 "transformers 4.34 and later fail on it ('sp_model', 'vocab_size').",
                 "Nothing for bcli, which never runs this file. "
-                "For other programs move super().__init__(…) to the end of __init__.",
+                f"For other programs repair it: bcli patch-tokenizer {folder}",
             )
         )
     elif state == "unrecognised":
@@ -91,42 +80,14 @@ def tokenizer_oddities(folder: Path) -> list[Oddity]:
             )
         )
     config = read_json_if_there(folder / "tokenizer_config.json")
-    # special_tokens_map.json goes before tokenizer_config.json in transformers.
-    settings = {**config, **read_json_if_there(folder / "special_tokens_map.json")}
-    if state != "absent" and any(_is_single_word(settings.get(f"{name}_token")) for name in ("bos", "eos", "unk")):
+    if single_words(config, read_json_if_there(folder / "special_tokens_map.json")):
         found.append(
             Oddity(
                 "note",
                 'The special tokens have "single_word": true, so transformers 4.34 to 4.57 '
                 "does not see a </s> that follows Chinese text.",
                 "Nothing for bcli, whose own tokenizer is not affected. "
-                'For other programs set "single_word" to false in tokenizer_config.json and special_tokens_map.json.',
+                f"For other programs set it to false: bcli patch-tokenizer {folder}",
             )
         )
     return found
-
-
-def _initialisers(tree: ast.Module) -> Iterator[list[ast.stmt]]:
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name in _CLASSES:
-            for member in node.body:
-                if isinstance(member, ast.FunctionDef) and member.name == "__init__":
-                    yield member.body
-
-
-def _calls_base(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Expr(ast.Call(ast.Attribute(ast.Call(ast.Name("super")), "__init__"))):
-            return True
-    return False
-
-
-def _sets_model(statement: ast.stmt) -> bool:
-    match statement:
-        case ast.Assign([ast.Attribute(ast.Name("self"), "sp_model")]):
-            return True
-    return False
-
-
-def _is_single_word(token: Any) -> bool:
-    return isinstance(token, dict) and token.get("single_word") is True

@@ -9,6 +9,7 @@ import typer
 from baichuan_cli import __version__
 from baichuan_cli.cli import models, profiles
 from baichuan_cli.cli.generate import generate
+from baichuan_cli.cli.patch_tokenizer import patch_tokenizer
 
 app = typer.Typer(
     name="bcli",
@@ -38,3 +39,4 @@ def root(
 app.command()(generate)
 app.add_typer(models.app, name="models")
 app.add_typer(profiles.app, name="profiles")
+app.command()(patch_tokenizer)

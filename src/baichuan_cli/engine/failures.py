@@ -28,7 +28,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause(
         r"has no attribute '?(sp_model|vocab_size)|'property' object cannot be interpreted as an integer",
         "The checkpoint's tokenization_baichuan.py is the broken kind: it calls super().__init__() too early.",
-        "Leave --trust-remote-code away: bcli builds the tokenizer from tokenizer.model by itself.",
+        "Leave --trust-remote-code away: bcli builds the tokenizer from tokenizer.model by itself.\n"
+        "Or repair the file, for other programs too: bcli patch-tokenizer MODEL",
     ),
     Cause(
         r"No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV"

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from baichuan_cli import paths
+
 
 def snapshots(repository: str) -> Iterator[Path]:
     """Yield what the cache holds of a repository: the main branch first, then the newest."""
@@ -22,6 +24,4 @@ def _hub_cache() -> Path:
     """Return the folder of the cache, by the environment variables that huggingface_hub reads."""
     if cache := os.environ.get("HF_HUB_CACHE"):
         return Path(cache).expanduser()
-    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or f"{cache_home}/huggingface"
-    return Path(home).expanduser() / "hub"
+    return paths.huggingface_home() / "hub"

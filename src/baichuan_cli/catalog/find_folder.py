@@ -1,0 +1,29 @@
+"""From what a person types to a folder on this machine, whose files may be in any state: for what mends them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_cli.catalog.catalogue import load_catalogue
+from baichuan_cli.catalog.resolve import local_folder, model_of, require_local
+from baichuan_cli.hub.store import default_store
+from baichuan_cli.hub.stored import look_up
+
+
+def find_folder(name_or_path: str) -> Path:
+    """Return where a model lies on this machine.
+
+    As in `resolve_model`, a folder with a config.json goes before a name.
+
+    Raises:
+        BcliError: there is no such folder or model, or the model is not on this machine.
+    """
+    folder = Path(name_or_path).expanduser()
+    catalogue = load_catalogue()
+    entry = catalogue.find(name_or_path)
+    if (folder / "config.json").exists() or (entry is None and folder.is_dir()):
+        return folder
+    if entry is None and (stored := look_up(default_store(), name_or_path)):
+        return stored.require_usable()
+    entry = entry or catalogue.get(name_or_path)  # says which names are near
+    return local_folder(entry) or require_local(model_of(entry))
