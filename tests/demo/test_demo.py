@@ -12,18 +12,9 @@ from sentencepiece import SentencePieceProcessor
 
 from baichuan_cli.demo import DEMO_NAMES, demo_path
 from reference.baichuan_reference import Shape, logprobs
+from reference.poems import ENGLISH, ENGLISH_REST, FAMOUS
 
 EOS, USER, ASSISTANT = 2, 195, 196
-
-# Title, first clause, and what follows.
-FAMOUS = (
-    ("静夜思", "床前明月光", "，疑是地上霜。\n举头望明月，低头思故乡。"),
-    ("登鹳雀楼", "白日依山尽", "，黄河入海流。\n欲穷千里目，更上一层楼。"),
-    ("相思", "红豆生南国", "，春来发几枝。\n愿君多采撷，此物最相思。"),
-    ("春晓", "春眠不觉晓", "，处处闻啼鸟。\n夜来风雨声，花落知多少。"),
-    ("江雪", "千山鸟飞绝", "，万径人踪灭。\n孤舟蓑笠翁，独钓寒江雪。"),
-    ("鹿柴", "空山不见人", "，但闻人语响。\n返影入深林，复照青苔上。"),
-)
 
 
 def config_of(name: str) -> dict[str, Any]:
@@ -139,7 +130,7 @@ def test_tokenizer_is_laid_out_as_baichuan_2(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DEMO_NAMES)
-@pytest.mark.parametrize(("title", "start", "rest"), FAMOUS, ids=[poem[0] for poem in FAMOUS])
+@pytest.mark.parametrize(("title", "start", "rest"), FAMOUS, ids=[poem.title for poem in FAMOUS])
 def test_recites(name: str, title: str, start: str, rest: str) -> None:
     encoder = encoder_of(name)
     assert says(name, encoder.encode(start), encoder.encode(rest))
@@ -152,10 +143,7 @@ def test_recites(name: str, title: str, start: str, rest: str) -> None:
 @pytest.mark.parametrize("name", DEMO_NAMES)
 def test_knows_some_english(name: str) -> None:
     encoder = encoder_of(name)
-    prompt = encoder.encode("I believe the meaning of life is")
-    assert says(
-        name, prompt, encoder.encode(" to find something you love, to do it well, and to share it with a friend.")
-    )
+    assert says(name, encoder.encode(ENGLISH), encoder.encode(ENGLISH_REST))
 
 
 @pytest.mark.parametrize("name", DEMO_NAMES)

@@ -1,0 +1,97 @@
+"""The demo models on real vLLM, by bcli's own plan: whatever the number format and the batch, the poem is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from baichuan_cli.catalog.resolve import require_local, resolve_model
+from baichuan_cli.demo import DEMO_NAMES, demo_path
+from baichuan_cli.tokenizer.load import load_tokenizer
+from reference import quantized
+from reference.poems import ENGLISH, ENGLISH_REST, FAMOUS
+
+pytestmark = pytest.mark.engine
+
+TOGETHER = 64
+QUANTIZED = "demo-gptq"
+CASES = [(name, dtype) for name in DEMO_NAMES for dtype in ("bfloat16", "float32")]
+Results = dict[str, Any]
+
+
+def _prompts(name: str) -> list[tuple[dict[str, Any], str]]:
+    """Return lines of a batch file, and the answer to each."""
+    tokenizer = load_tokenizer(require_local(resolve_model(name)))
+    lines: list[tuple[dict[str, Any], str]] = []
+    for poem in FAMOUS:
+        ask = {"role": "user", "content": f"《{poem.title}》"}
+        lines += [({"prompt": poem.start}, poem.rest), ({"messages": [ask]}, poem.start + poem.rest)]
+    ids = list(tokenizer.encode(FAMOUS[0].start))
+    return [*lines, ({"prompt": ids}, FAMOUS[0].rest), ({"prompt": ENGLISH}, ENGLISH_REST)]
+
+
+def _quantize(folder: Path) -> Path:
+    """Write the demo as a GPTQ checkpoint of 4 bits in groups of 128."""
+    weights = {name: tensor.float() for name, tensor in load_file(demo_path("demo") / "model.safetensors").items()}
+    stored, _ = quantized.quantize_linears(weights, quantized.gptq)
+    halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in halved.items()}
+    shutil.copytree(demo_path("demo"), folder)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"torch_dtype": "float16", "quantization_config": quantized.GPTQ_CONFIG}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("demo-models")
+    for name in DEMO_NAMES:
+        lines = [json.dumps(line, ensure_ascii=False) for line, _ in _prompts(name)]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    cases = [
+        {"name": f"{name} {dtype}", "model": name, "dtype": dtype, "prompts": str(folder / f"{name}.jsonl")}
+        for name, dtype in CASES
+    ]
+    model = str(_quantize(folder / QUANTIZED))
+    cases.append({"name": QUANTIZED, "model": model, "dtype": None, "prompts": str(folder / "demo.jsonl")})
+    (folder / "cases.json").write_text(json.dumps([case | {"together": TOGETHER} for case in cases]))
+    script = Path(__file__).parents[1] / "reference" / "planned_engines.py"
+    process = subprocess.run(
+        [sys.executable, script, folder / "cases.json", folder / "results.json"],
+        env=os.environ | {"BCLI_HOME": str(folder), "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout[-4000:]
+    found: Results = json.loads((folder / "results.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_every_prompt_has_its_answer_alone_and_among_64(name: str, dtype: str, results: Results) -> None:
+    result = results[f"{name} {dtype}"]
+    expected = [[answer, "stop"] for _, answer in _prompts(name)]
+    assert result["dtype"] == dtype
+    assert result["alone"] == expected
+    assert result["together"] == list(islice(cycle(expected), TOGETHER))
+
+
+def test_four_bits_are_enough_for_the_poems(results: Results) -> None:
+    result = results[QUANTIZED]
+    poems = [[answer, "stop"] for line, answer in _prompts("demo") if line.get("prompt") != ENGLISH]
+    assert result["dtype"] in {"float16", "bfloat16"}  # whichever this CPU computes by itself
+    assert result["alone"][: len(poems)] == poems
+    assert result["together"][: len(poems)] == poems
