@@ -4,10 +4,27 @@ from __future__ import annotations
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return the catalogue's names that start with what was typed."""
+    """Return the names of the catalogue and of the store that start with what was typed."""
     from baichuan_cli.catalog.catalogue import load_catalogue
 
-    return [name for name in load_catalogue().names() if name.startswith(incomplete.lower())]
+    names = dict.fromkeys([*load_catalogue().names(), *complete_stored(incomplete)])
+    return [name for name in names if name.lower().startswith(incomplete.lower())]
+
+
+def complete_download(incomplete: str) -> list[str]:
+    """Return the names of the catalogue and of the data sets that start with what was typed."""
+    from baichuan_cli.catalog.catalogue import load_catalogue
+    from baichuan_cli.hub.datasets import DATASETS
+
+    names = [entry.command_name for entry in load_catalogue().entries] + list(DATASETS)
+    return [name for name in names if name.startswith(incomplete.lower())]
+
+
+def complete_stored(incomplete: str) -> list[str]:
+    """Return the names of the store that start with what was typed."""
+    from baichuan_cli.hub.store import default_store
+
+    return [name for name in default_store().names() if name.lower().startswith(incomplete.lower())]
 
 
 def complete_profile(incomplete: str) -> list[str]:

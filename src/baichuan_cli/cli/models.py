@@ -1,4 +1,4 @@
-"""`bcli models`: what bcli knows by name, and what a folder holds."""
+"""`bcli models`: what bcli knows by name, and what a folder holds; `cli.store` adds what is on this machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from baichuan_cli.cli import store
 from baichuan_cli.cli.completion import complete_model
 from baichuan_cli.cli.options import JsonOption
 from baichuan_cli.cli.output import Output
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from baichuan_cli.catalog.model import Model
     from baichuan_cli.catalog.schema import BundledEntry, Entry
 
-app = typer.Typer(help="See which models there are, and what a folder holds.", no_args_is_help=True)
+app = typer.Typer(help="See which models there are, and keep those on this machine.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -116,6 +117,10 @@ def inspect(
     )
     for oddity in checkpoint.oddities:
         out.text(f"\n{oddity.severity}: {oddity.text}\n  {oddity.what_to_do}")
+
+
+for command in (store.ls, store.path, store.add, store.verify, store.rm):
+    app.command()(command)
 
 
 def _look_up(catalogue: Catalogue, entry: Entry | BundledEntry) -> tuple[Model, Path | None]:

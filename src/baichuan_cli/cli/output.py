@@ -41,6 +41,11 @@ class Output:
         return self._stdout.isatty() and not self.json_mode
 
     @property
+    def watched(self) -> bool:
+        """Tell whether a person looks at the talk on a terminal."""
+        return self._stderr.isatty()
+
+    @property
     def binary(self) -> BinaryIO:
         """Return stdout for records that come as bytes."""
         return self._stdout.buffer
@@ -152,10 +157,12 @@ class Output:
     def _progress(self, *columns: ProgressColumn) -> Progress:
         from rich.progress import Progress
 
+        console = self._console(self._stderr)
+        console.quiet = not self._stderr.isatty()  # even a disabled display ends with an empty line on a pipe
         return Progress(
             *columns,
-            console=self._console(self._stderr),
-            disable=not self._stderr.isatty(),
+            console=console,
+            disable=console.quiet,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,

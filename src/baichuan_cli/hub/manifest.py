@@ -84,6 +84,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except IsADirectoryError:
+        raise _damaged(path, "it is a folder") from None
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -107,8 +109,13 @@ def _unreadable(path: Path, error: ValidationError) -> BcliError:
             exit_code=ExitCode.INVALID,
         )
     where = ".".join(str(part) for part in problem["loc"])
+    return _damaged(path, f"{where}: {problem['msg']}" if where else problem["msg"])
+
+
+def _damaged(path: Path, what: str) -> BcliError:
+    name = path.parent.name
     return BcliError(
-        f"The record of {name} is damaged: {f'{where}: ' if where else ''}{problem['msg']} ({path}).",
+        f"The record of {name} is damaged: {what} ({path}).",
         hint=f"Make it again, keeping what is there: bcli download {name}\nOr remove the model: bcli models rm {name}",
         exit_code=ExitCode.INVALID,
     )

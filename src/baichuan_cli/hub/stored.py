@@ -24,6 +24,7 @@ class StoredModel:
         state: "complete" where every file was checked when it came; "partial" where a download is not finished;
             "unchecked" where no record speaks of the files; "missing" where a registered folder is gone; "damaged"
             where the record cannot be read.
+        source: where it came from, in a word or two.
         problem: what is wrong with the record; None where nothing is.
     """
 
@@ -31,12 +32,13 @@ class StoredModel:
     path: Path
     manifest: Manifest | None
     state: State
+    source: str
     problem: BcliError | None = None
 
     @property
-    def registered(self) -> bool:
-        """Tell whether the store has only a record that points elsewhere."""
-        return self.manifest is not None and self.manifest.folder is not None
+    def elsewhere(self) -> bool:
+        """Tell whether the files lie outside the store, which has only a record or a link that points there."""
+        return self.path.is_symlink() or (self.manifest is not None and self.manifest.folder is not None)
 
     @property
     def usable(self) -> bool:
@@ -72,13 +74,13 @@ def inspect_folder(folder: Path) -> StoredModel:
     try:
         manifest = read_manifest(folder)
     except BcliError as problem:
-        return StoredModel(folder.name, folder, None, "damaged", problem)
+        return StoredModel(folder.name, folder, None, "damaged", "unknown", problem)
     if manifest is None:
-        return StoredModel(folder.name, folder, None, "unchecked")
+        return StoredModel(folder.name, folder, None, "unchecked", "put there by hand")
     if manifest.folder is None:
-        return StoredModel(folder.name, folder, manifest, manifest.state)
+        return StoredModel(folder.name, folder, manifest, manifest.state, manifest.source)
     state: State = "unchecked" if manifest.folder.is_dir() else "missing"
-    return StoredModel(folder.name, manifest.folder, manifest, state)
+    return StoredModel(folder.name, manifest.folder, manifest, state, manifest.source)
 
 
 def look_up(store: Store, name: str) -> StoredModel | None:

@@ -1,0 +1,57 @@
+"""Everything that is on this machine: the store, and what the Hugging Face cache holds of the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_cli.catalog.catalogue import load_catalogue
+from baichuan_cli.catalog.json_file import read_json_if_there
+from baichuan_cli.catalog.quantization import read_quantization
+from baichuan_cli.catalog.resolve import local_folder, stored_copies
+from baichuan_cli.catalog.weight_files import has_weights
+from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hub.hub_cache import snapshots
+from baichuan_cli.hub.store import Store
+from baichuan_cli.hub.stored import StoredModel, look_up, stored_models
+
+_CACHE = "Hugging Face cache"
+
+
+def take_inventory(store: Store) -> list[StoredModel]:
+    """Return the models of the store, then those of the catalogue that the Hugging Face cache holds."""
+    cached = [
+        StoredModel(entry.command_name, snapshot, None, "unchecked", source=_CACHE)
+        for entry in load_catalogue().entries
+        for snapshot in list(snapshots(entry.sources.huggingface))[:1]
+        if has_weights(snapshot)
+    ]
+    return stored_models(store) + cached
+
+
+def require_in_store(store: Store, name: str) -> StoredModel:
+    """Return a model of the store by its name, an alias or its repository.
+
+    Raises:
+        BcliError: it is not in the store; the message says where it is, if it is elsewhere on this machine.
+    """
+    entry = load_catalogue().find(name)
+    copies = stored_copies(entry) if entry else [found for found in [look_up(store, name)] if found]
+    if copies:
+        return copies[0]
+    folder = local_folder(entry) if entry else None
+    raise BcliError(
+        f"{name} is not in the store" + (f"; it is in {folder}, which bcli does not change." if folder else "."),
+        hint="See what is: bcli models ls",
+        exit_code=ExitCode.NOT_FOUND,
+    )
+
+
+def format_of(folder: Path) -> str:
+    """Return how the weights in a folder are stored, in a word or two; empty where there are none to see."""
+    try:
+        quantization = read_quantization(read_json_if_there(folder / "config.json"), folder)
+    except BcliError:
+        return ""  # `bcli models verify` says what is wrong
+    if quantization:
+        return f"{quantization.method} {quantization.bits}-bit" if quantization.bits else quantization.method
+    return next((suffix for suffix in ("safetensors", "bin") if any(folder.glob(f"*.{suffix}"))), "")

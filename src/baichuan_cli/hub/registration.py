@@ -1,0 +1,63 @@
+"""Registering a folder that lies elsewhere, so that it has a name; nothing is copied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_cli.catalog.catalogue import load_catalogue
+from baichuan_cli.catalog.checkpoint import folder_name, read_checkpoint
+from baichuan_cli.catalog.model import Model
+from baichuan_cli.catalog.schema import BundledEntry
+from baichuan_cli.errors import BcliError
+from baichuan_cli.hub.manifest import Manifest
+from baichuan_cli.hub.names import check_store_name
+from baichuan_cli.hub.store import Store
+from baichuan_cli.hub.stored import look_up
+
+SOURCE = "registered"
+
+
+def register(store: Store, folder: Path, name: str | None = None) -> Manifest:
+    """Give a folder a name in the store.
+
+    Args:
+        store: where the record goes.
+        folder: a checkpoint outside the store.
+        name: the folder's own name where absent. A name of the catalogue is taken only for a model of the same shape
+            and quantization, which is then used wherever that name is given.
+
+    Raises:
+        BcliError: the folder is no whole checkpoint or lies in the store, or the name is taken or cannot be a name.
+    """
+    lies_at = folder.expanduser().resolve()
+    model = read_checkpoint(lies_at).model
+    if lies_at.is_relative_to(store.root.resolve()):
+        raise BcliError(f"{folder} is in the store already.", hint="See what is there: bcli models ls")
+    chosen = _name_for(model, check_store_name(name or folder_name(lies_at)))
+    with store.lock(chosen):
+        if taken := look_up(store, chosen):
+            raise BcliError(
+                f"There is a model {taken.name} in the store already: {taken.path}",
+                hint=f"Give this one another name: bcli models add {folder} --name NAME\n"
+                f"Or remove the other first: bcli models rm {taken.name}",
+            )
+        return store.write(Manifest(name=chosen, source=SOURCE, folder=lies_at, state="complete"))
+
+
+def _name_for(model: Model, name: str) -> str:
+    catalogue = load_catalogue()
+    entry = catalogue.find(name)
+    if entry is None:
+        return name
+    if not isinstance(entry, BundledEntry):
+        known = catalogue.model(entry)
+        if known.architecture == model.architecture and _method(known) == _method(model):
+            return entry.command_name
+    raise BcliError(
+        f"The catalogue has a model {entry.command_name}, and this folder holds another one.",
+        hint=f"Give it a name of its own: bcli models add {model.path} --name NAME",
+    )
+
+
+def _method(model: Model) -> str | None:
+    return model.quantization.method if model.quantization else None
