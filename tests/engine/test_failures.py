@@ -21,6 +21,11 @@ from baichuan_cli.engine.failures import recognise
             "No room for the KV cache",
         ),
         (
+            "ValueError: Available memory on node 0 (21.58/23.54 GiB) on kv cache allocation is less than requested "
+            "memory for kv (100000.0 GiB).",
+            "No room for the KV cache",
+        ),
+        (
             "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
             "This card has no bfloat16.",
         ),

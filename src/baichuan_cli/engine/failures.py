@@ -33,7 +33,8 @@ CAUSES: tuple[Cause, ...] = (
     ),
     Cause(
         r"No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV"
-        r"|KV cache is needed, which is larger than the available|No KV cache memory",
+        r"|KV cache is needed, which is larger than the available|No KV cache memory"
+        r"|on kv cache allocation is less than requested",
         "No room for the KV cache beside the weights.",
         "Try a shorter --max-model-len, a higher --gpu-memory-utilization, or more cards with --tensor-parallel-size.",
     ),
