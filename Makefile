@@ -16,6 +16,10 @@ check: set-up
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/write_cli_reference.py --check
+
+docs: set-up            ## write docs/cli.md from the commands
+	$(BIN)/python tools/write_cli_reference.py
 
 set-up:
 	@$(PYTHON) tools/set_up.py
