@@ -334,6 +334,12 @@ def test_add_wants_a_whole_checkpoint(bcli: Bcli, store: Store, tmp_path: Path) 
     assert store.names() == []
 
 
+def test_add_refuses_half_a_download(bcli: Bcli, store: Store, tmp_path: Path) -> None:
+    half = downloaded(Store(tmp_path / "other-store"), "half", "partial")
+    assert bcli("add", str(half)).err.startswith("error: The download of half is not finished.\n")
+    assert store.names() == []
+
+
 def test_completion_offers_what_is_in_the_store(bcli: Bcli, store: Store, elsewhere: Path) -> None:
     bcli("add", str(elsewhere))
     downloaded(store, "baichuan2-7b-chat")

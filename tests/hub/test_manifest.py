@@ -49,8 +49,8 @@ def test_what_is_no_record(tmp_path: Path, content: bytes) -> None:
     problem = error(tmp_path, content)
     assert problem.message.startswith(f"The record of {tmp_path.name} is damaged: ")
     assert problem.hint == (
-        f"Make it again, keeping what is there: bcli download {tmp_path.name}\n"
-        f"Or remove the model: bcli models rm {tmp_path.name}"
+        f"Delete the record and download again, which keeps what is there: rm {tmp_path / FILE_NAME}\n"
+        f"Then: bcli download {tmp_path.name}"
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from baichuan_cli.atomic_file import sync_folder
 from baichuan_cli.batch.item import BatchItem
 from baichuan_cli.batch.lock import lock
 from baichuan_cli.batch.records import RecordHead, RunInfo, is_cut_short, read_head
@@ -92,7 +93,7 @@ def without_failures(old: int, existing: Existing, rewrite: Path, target: Path) 
         _copy(old, fd, existing.failures)
         lock(fd, target)
         rewrite.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)  # answers appended from now on must not vanish with the old file
     except BaseException:
         os.close(fd)
         rewrite.unlink(missing_ok=True)
@@ -106,15 +107,6 @@ def _copy(source: int, target: int, failures: frozenset[int]) -> None:
         old.seek(0)
         new.writelines(line for number, line in enumerate(old, start=1) if number not in failures)
     os.fsync(target)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder last: answers appended after it must not vanish with it."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _refuse_other_answer(head: RecordHead, path: Path, requests: Mapping[str, str], run: RunInfo) -> None:

@@ -15,7 +15,7 @@ from baichuan_cli.catalog.weight_files import has_weights
 from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub.hub_cache import snapshots
-from baichuan_cli.hub.store import default_store
+from baichuan_cli.hub.store import Store, default_store
 from baichuan_cli.hub.stored import StoredModel, inspect_folder, look_up
 
 
@@ -71,7 +71,7 @@ def require_local(model: Model) -> Path:
     if model.path is not None:
         return model.path
     entry = load_catalogue().get(model.name)
-    for stored in stored_copies(entry):
+    for stored in stored_copies(default_store(), entry):
         stored.require_usable()
     raise BcliError(
         f"{model.name} is not on this machine.",
@@ -93,11 +93,10 @@ def local_folder(entry: Entry | BundledEntry) -> Path | None:
     return None
 
 
-def stored_copies(entry: Entry | BundledEntry) -> list[StoredModel]:
-    """Return what the store holds of a model of the catalogue, whole or not, under any of its names."""
+def stored_copies(store: Store, entry: Entry | BundledEntry) -> list[StoredModel]:
+    """Return what a store holds of a model of the catalogue, whole or not, under any of its names."""
     if isinstance(entry, BundledEntry):
         return []
-    store = default_store()
     return [stored for alias in entry.aliases if (stored := look_up(store, alias))]
 
 
@@ -110,7 +109,7 @@ def _places(entry: Entry | BundledEntry) -> Iterator[Path]:
     if isinstance(entry, BundledEntry):
         yield demo_path(entry.name)
         return
-    for stored in stored_copies(entry):
+    for stored in stored_copies(default_store(), entry):
         if stored.usable:
             yield stored.path
     yield from snapshots(entry.sources.huggingface)

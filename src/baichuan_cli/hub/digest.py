@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from baichuan_cli.hub.source import RemoteFile
@@ -40,11 +41,12 @@ class Digest:
         return ""
 
 
-def digest_of(path: Path, file: RemoteFile) -> Digest:
-    """Hash a file that is on the disk."""
+def digest_of(path: Path, file: RemoteFile, on_bytes: Callable[[int], None] = lambda _: None) -> Digest:
+    """Hash a file that is on the disk; `on_bytes` is called with the size of every block."""
     digest = Digest(file)
     buffer = memoryview(bytearray(_BLOCK_BYTES))
     with path.open("rb", buffering=0) as opened:
         while count := opened.readinto(buffer):
             digest.update(buffer[:count])
+            on_bytes(count)
     return digest

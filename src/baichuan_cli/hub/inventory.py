@@ -22,8 +22,7 @@ def take_inventory(store: Store) -> list[StoredModel]:
     cached = [
         StoredModel(entry.command_name, snapshot, None, "unchecked", source=_CACHE)
         for entry in load_catalogue().entries
-        for snapshot in list(snapshots(entry.sources.huggingface))[:1]
-        if has_weights(snapshot)
+        if (snapshot := next(filter(has_weights, snapshots(entry.sources.huggingface)), None))
     ]
     return stored_models(store) + cached
 
@@ -35,7 +34,7 @@ def require_in_store(store: Store, name: str) -> StoredModel:
         BcliError: it is not in the store; the message says where it is, if it is elsewhere on this machine.
     """
     entry = load_catalogue().find(name)
-    copies = stored_copies(entry) if entry else [found for found in [look_up(store, name)] if found]
+    copies = stored_copies(store, entry) if entry else [found for found in [look_up(store, name)] if found]
     if copies:
         return copies[0]
     folder = local_folder(entry) if entry else None

@@ -116,6 +116,6 @@ def _damaged(path: Path, what: str) -> BcliError:
     name = path.parent.name
     return BcliError(
         f"The record of {name} is damaged: {what} ({path}).",
-        hint=f"Make it again, keeping what is there: bcli download {name}\nOr remove the model: bcli models rm {name}",
+        hint=f"Delete the record and download again, which keeps what is there: rm {path}\nThen: bcli download {name}",
         exit_code=ExitCode.INVALID,
     )

@@ -73,18 +73,6 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return write_manifest(folder, manifest)
 
-    def location(self, name: str) -> Path | None:
-        """Return where a model's files lie, which is elsewhere for a registered one; None where it is not there.
-
-        Raises:
-            BcliError: as `read`.
-        """
-        folder = self.folder(name)
-        if folder.name not in self.names():
-            return None
-        manifest = read_manifest(folder)
-        return manifest.folder if manifest and manifest.folder else folder
-
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Keep other processes from changing a model meanwhile; do not nest.

@@ -6,7 +6,6 @@ recorded, the checkpoint is also read the way it is before loading: headers, sha
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 
 from baichuan_cli.catalog.checkpoint import read_checkpoint
 from baichuan_cli.errors import BcliError
+from baichuan_cli.hub.digest import digest_of
 from baichuan_cli.hub.manifest import FileRecord
-
-_BLOCK_BYTES = 1 << 20
+from baichuan_cli.hub.source import RemoteFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +77,9 @@ def _difference(file: Path, record: FileRecord, on_bytes: Callable[[int], None])
         return "it is no regular file"
     if (size := file.stat().st_size) != record.size:
         return f"it has {size:,} bytes, not {record.size:,}"
-    if record.sha256 and (sha256 := _sha256(file, on_bytes)) != record.sha256:
-        return f"its SHA-256 is {sha256}, not {record.sha256}"
-    return ""
-
-
-def _sha256(file: Path, on_bytes: Callable[[int], None]) -> str:
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(_BLOCK_BYTES))
-    with file.open("rb", buffering=0) as opened:
-        while count := opened.readinto(buffer):
-            digest.update(buffer[:count])
-            on_bytes(count)
-    return digest.hexdigest()
+    if record.sha256 is None:
+        return ""
+    return digest_of(file, RemoteFile(file.name, record.size, record.sha256), on_bytes).mismatch()
 
 
 def _files(folder: Path) -> Iterator[str]:
