@@ -4,8 +4,9 @@
 
 DIR holds `tokenizer.model` files of Baichuan (`baichuan1.model`, `baichuan2.model`). The slow one is a Python
 tokenizer of transformers over SentencePiece, as the checkpoints' own code is. "bcli" is what bcli tokenizes with,
-"plugin" what vLLM gets from the plugin. Each takes the texts one by one, then all in one call, where the fast ones use
-every core. The ids are compared first. Target: 10 times the slow tokenizer's tokens per second.
+"plugin" what vLLM gets from the plugin. Each takes the texts one by one, and others all in one call, where the fast
+ones use every core. First every round has new texts, then all have the same: the plugin's Rust tokenizer remembers some
+of what it has seen. The ids are compared each time. Target: 10 times the slow tokenizer's tokens per second.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from transformers import PreTrainedTokenizer
 from baichuan_cli.tokenizer.load import load_tokenizer
 from baichuan_cli.vllm_plugin.fast_tokenizer import build_fast_tokenizer
 
-ROUNDS = 9
-WORKLOADS = {"512 prompts": (512, 6), "32 documents": (32, 150)}  # texts, sentences in each
+Run = Callable[[list[str]], list[list[int]]]
+ROUNDS = 6
+PROMPTS, SENTENCES = 256, 6  # texts in a round, sentences in a text
 
 CHINESE = """
 人工智能 模型 我们 可以 通过 数据 训练 一个 系统 问题 研究 方法 结果 表明 中国 发展 经济 社会 技术 城市 学生 老师
@@ -78,42 +80,44 @@ class SlowTokenizer(PreTrainedTokenizer):
         return str(self.model.id_to_piece(index))
 
 
-def contenders(model_file: Path) -> dict[str, Callable[[list[str]], list[list[int]]]]:
-    """Return what is compared, the slow tokenizer first in each of the two ways of calling."""
+def contenders(model_file: Path) -> dict[str, dict[str, Run]]:
+    """Return what is compared, by the way of calling."""
     slow = SlowTokenizer(model_file)
     plugin = build_fast_tokenizer(model_file)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copyfile(model_file, Path(folder) / "tokenizer.model")
         bcli = load_tokenizer(Path(folder))
     return {
-        "one by one: slow": lambda texts: [slow.encode(text, add_special_tokens=False) for text in texts],
-        "one by one: bcli": lambda texts: [bcli.encode(text) for text in texts],
-        "one by one: plugin": lambda texts: [plugin.encode(text, add_special_tokens=False).ids for text in texts],
-        "one call: slow": lambda texts: slow(texts, add_special_tokens=False)["input_ids"],
-        "one call: bcli": bcli.encode_batch,
-        "one call: plugin": lambda texts: [e.ids for e in plugin.encode_batch_fast(texts, add_special_tokens=False)],
+        "one by one": {
+            "slow": lambda texts: [slow.encode(text, add_special_tokens=False) for text in texts],
+            "bcli": lambda texts: [bcli.encode(text) for text in texts],
+            "plugin": lambda texts: [plugin.encode(text, add_special_tokens=False).ids for text in texts],
+        },
+        "one call": {
+            "slow": lambda texts: slow(texts, add_special_tokens=False)["input_ids"],
+            "bcli": bcli.encode_batch,
+            "plugin": lambda texts: [e.ids for e in plugin.encode_batch_fast(texts, add_special_tokens=False)],
+        },
     }
 
 
-def measure(model_file: Path, texts: list[str]) -> dict[str, float]:
+def measure(runs: Mapping[str, Run], rounds: Sequence[list[str]], model: Any) -> dict[str, float]:
     """Return the tokens per second of each contender in its best round: whatever else runs only slows one down.
 
     Raises:
-        SystemExit: the ids are not all the same.
+        SystemExit: the ids are not SentencePiece's.
     """
-    runs = contenders(model_file)
-    expected = [list(ids) for ids in sentencepiece.SentencePieceProcessor(model_file=str(model_file)).encode(texts)]
-    for name, run in runs.items():
-        if run(texts) != expected:
-            raise SystemExit(f"{model_file.name}, {name}: these are not SentencePiece's ids")
-    tokens = sum(map(len, expected))
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(ROUNDS):
+    rates = dict.fromkeys(runs, 0.0)
+    for texts in rounds:
+        expected = model.encode(texts)
         for name, run in runs.items():
             started = time.perf_counter()
-            run(texts)
-            rates[name].append(tokens / (time.perf_counter() - started))
-    return {name: max(values) for name, values in rates.items()}
+            ids = run(texts)
+            seconds = time.perf_counter() - started
+            if ids != expected:
+                raise SystemExit(f"{name}: these are not SentencePiece's ids")
+            rates[name] = max(rates[name], sum(map(len, ids)) / seconds)
+    return rates
 
 
 def main() -> None:
@@ -123,16 +127,19 @@ def main() -> None:
     models = sorted(parser.parse_args().models.glob("*.model"))
     if not models:
         raise SystemExit("There are no *.model files in this folder.")
-    print(f"{len(os.sched_getaffinity(0))} cores, best of {ROUNDS} rounds, tokens per second")
+    draw = random.Random(1)
+    print(f"{len(os.sched_getaffinity(0))} cores, {PROMPTS} texts a round, best of {ROUNDS} rounds, tokens per second")
     for model_file in models:
-        for workload, (count, sentences) in WORKLOADS.items():
-            draw = random.Random(f"{workload} 1")
-            texts = ["".join(sentence(draw) for _ in range(sentences)) for _ in range(count)]
-            print(f"\n{model_file.stem}, {workload}, {sum(map(len, texts)):,} characters")
-            rates = measure(model_file, texts)
-            for name, rate in rates.items():
-                ratio = rate / rates[f"{name.split(':')[0]}: slow"]
-                print(f"  {name:20} {rate:12,.0f}   {ratio:5.1f}")
+        model = sentencepiece.SentencePieceProcessor(model_file=str(model_file))
+        print(f"\n{model_file.stem:20} {'new texts':>18} {'the same again':>18}")
+        for way, runs in contenders(model_file).items():
+            rounds = [
+                ["".join(sentence(draw) for _ in range(SENTENCES)) for _ in range(PROMPTS)] for _ in range(ROUNDS)
+            ]
+            new, again = measure(runs, rounds, model), measure(runs, [rounds[0]] * ROUNDS, model)
+            for name in runs:
+                cells = "".join(f"{rates[name]:12,.0f} {rates[name] / rates['slow']:5.1f}x" for rates in (new, again))
+                print(f"  {way + ': ' + name:18} {cells}")
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_a_missing_model_is_named(tmp_path: Path) -> None:
 )
 def test_a_damaged_model_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "tokenizer.model").write_bytes(content)
-    with pytest.raises(BcliError, match=r"tokenizer\.model is (damaged|no SentencePiece model)") as caught:
+    with pytest.raises(BcliError, match=r"tokenizer\.model is damaged, or no SentencePiece model\.") as caught:
         load_tokenizer(tmp_path)
     assert caught.value.exit_code == ExitCode.INVALID
     assert "Download tokenizer.model again" in caught.value.hint
@@ -147,5 +147,5 @@ def test_a_model_without_an_end_is_named(tmp_path: Path) -> None:
         tmp_path / "tokenizer.model",
         lambda proto: setattr(proto.trainer_spec, "eos_piece", "<end>"),
     )
-    with pytest.raises(BcliError, match="no piece '<end>' that ends an answer"):
+    with pytest.raises(BcliError, match="no piece that ends an answer"):
         load_tokenizer(tmp_path)

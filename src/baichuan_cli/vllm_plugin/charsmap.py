@@ -50,21 +50,6 @@ class Charsmap:
         self.beginning = tails.keys()
         self.sequences = _alternatives(tails.items())
 
-    def replacement(self, sequence: str) -> str:
-        """Return what a sequence of the table becomes.
-
-        Raises:
-            KeyError: it is not in the table.
-        """
-        position = 0
-        for byte in sequence.encode():
-            position = self._base(position) ^ byte
-            if self._units[position] & (_LEAF | 0xFF) != byte:
-                raise KeyError(sequence)
-        if not self._units[position] & _HAS_LEAF:
-            raise KeyError(sequence)
-        return self._text(position)
-
     def _text(self, position: int) -> str:
         start = self._units[self._base(position)] & ~_LEAF
         return self._texts[start : self._texts.index(b"\0", start)].decode()

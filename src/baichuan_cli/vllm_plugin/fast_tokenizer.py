@@ -8,7 +8,7 @@ it looks for the symbols, so the cut comes later.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,37 +32,22 @@ def build_fast_tokenizer(model_file: Path) -> Tokenizer:
     from tokenizers import AddedToken, Tokenizer, normalizers
 
     model = read_model(model_file)
+    merges = _merges(model)
     if model.charsmap or model.dummy_prefix:
         from baichuan_cli.vllm_plugin.rewriting import cuts, normaliser
 
-        merges = _merges(model)
         tokenizer = Tokenizer(_bpe(model, merges, ignore_merges=True))
         tokenizer.normalizer = normaliser(model)
         tokenizer.pre_tokenizer = cuts(model, Tokenizer(_bpe(model, merges)))
-        tokenizer.decoder = _decoder(model)
     else:
-        tokenizer = build_core(model, model.user_defined)
+        tokenizer = Tokenizer(_bpe(model, merges))
+        tokenizer.add_tokens([AddedToken(symbol, normalized=False) for symbol in model.user_defined])
         tokenizer.normalizer = normalizers.Replace(" ", SPACE)
+    tokenizer.decoder = _decoder(model)
     special = (model.unknown, *model.control)
     tokenizer.add_special_tokens([AddedToken(piece, normalized=False, special=True) for piece in special])
     if hasattr(tokenizer, "encode_special_tokens"):
         tokenizer.encode_special_tokens = True
-    return tokenizer
-
-
-def build_core(model: SentencePieceModel, symbols: Sequence[str]) -> Tokenizer:
-    """Build a tokenizer for text that is rewritten already, spaces as U+2581, that finds only the given symbols in it.
-
-    No piece is registered as special: no text gives a control piece, and `decode` writes one out.
-
-    Raises:
-        ValueError: the Rust tokenizer cannot reproduce this model exactly.
-    """
-    from tokenizers import AddedToken, Tokenizer
-
-    tokenizer = Tokenizer(_bpe(model, _merges(model)))
-    tokenizer.add_tokens([AddedToken(symbol, normalized=False) for symbol in symbols])
-    tokenizer.decoder = _decoder(model)
     return tokenizer
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
+_NORMAL, _UNKNOWN, CONTROL, USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
 _BPE = 2
 _MODEL_TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 SPACE = "\u2581"  # stands for a space inside pieces
@@ -28,7 +28,6 @@ class SentencePieceModel:
         user_defined: symbols that SentencePiece finds in text before any merge, and never normalises.
         control: pieces that no text produces, such as `</s>`.
         unknown: the piece for what cannot be encoded.
-        end: how the piece that ends a text is spelled, if there is one.
         byte_fallback: whether a character without a piece becomes its UTF-8 bytes.
         dummy_prefix: whether a space is put in front of every text.
         charsmap: the compiled rules of the nmt_nfkc normaliser; empty when text is taken as it is.
@@ -39,18 +38,17 @@ class SentencePieceModel:
     user_defined: tuple[str, ...]
     control: tuple[str, ...]
     unknown: str
-    end: str
     byte_fallback: bool
     dummy_prefix: bool
     charsmap: bytes
 
 
-def read_model(model_file: Path) -> SentencePieceModel:
-    """Read a `tokenizer.model`.
+def read_proto(model_file: Path) -> Any:
+    """Read a `tokenizer.model` as SentencePiece's `ModelProto`.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no SentencePiece model, or one that the Rust tokenizer cannot reproduce exactly.
+        ValueError: it is damaged, or no SentencePiece model.
     """
     from google.protobuf.message import DecodeError
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
@@ -62,19 +60,29 @@ def read_model(model_file: Path) -> SentencePieceModel:
         raise ValueError(f"{model_file} is damaged, or no SentencePiece model.") from None
     if not proto.pieces:
         raise ValueError(f"{model_file} is no SentencePiece model: it has no pieces.")
+    return proto
+
+
+def read_model(model_file: Path) -> SentencePieceModel:
+    """Read a `tokenizer.model`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no SentencePiece model, or one that the Rust tokenizer cannot reproduce exactly.
+    """
+    proto = read_proto(model_file)
     if reason := _obstacle(proto):
         raise ValueError(f"{model_file} has no exact fast tokenizer: {reason}.")
     pieces = [(piece.piece, piece.type, piece.score) for piece in proto.pieces]
     by_type: dict[int, tuple[str, ...]] = {
-        kind: tuple(text for text, type_, _ in pieces if type_ == kind) for kind in (_UNKNOWN, _CONTROL, _USER_DEFINED)
+        kind: tuple(text for text, type_, _ in pieces if type_ == kind) for kind in (_UNKNOWN, CONTROL, USER_DEFINED)
     }
     return SentencePieceModel(
         ids={text: index for index, (text, _, _) in enumerate(pieces)},
         scores={text: score for text, type_, score in pieces if type_ == _NORMAL},
-        user_defined=by_type[_USER_DEFINED],
-        control=by_type[_CONTROL],
+        user_defined=by_type[USER_DEFINED],
+        control=by_type[CONTROL],
         unknown=by_type[_UNKNOWN][0],
-        end=proto.trainer_spec.eos_piece,
         byte_fallback=proto.trainer_spec.byte_fallback,
         dummy_prefix=proto.normalizer_spec.add_dummy_prefix,
         charsmap=proto.normalizer_spec.precompiled_charsmap,
@@ -85,7 +93,7 @@ def _obstacle(proto: Any) -> str:
     """Return why the Rust tokenizer cannot do what this model does, or an empty string."""
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     types = [piece.type for piece in proto.pieces]
-    symbols = [piece.piece for piece in proto.pieces if piece.type == _USER_DEFINED]
+    symbols = [piece.piece for piece in proto.pieces if piece.type == USER_DEFINED]
     if trainer.model_type != _BPE:
         return f"its type is {_MODEL_TYPES.get(trainer.model_type, 'unknown')}, not bpe"
     if normalizer.precompiled_charsmap and normalizer.name != "nmt_nfkc":
