@@ -5,8 +5,8 @@
 DIR holds `tokenizer.model` files of Baichuan (`baichuan1.model`, `baichuan2.model`). The slow one is a Python
 tokenizer of transformers over SentencePiece, as the checkpoints' own code is. "bcli" is what bcli tokenizes with,
 "plugin" what vLLM gets from the plugin. Each takes the texts one by one, and others all in one call, where the fast
-ones use every core. First every round has new texts, then all have the same: the plugin's Rust tokenizer remembers some
-of what it has seen. The ids are compared each time. Target: 10 times the slow tokenizer's tokens per second.
+ones use every core. First every round has new texts, then all have the same: the Rust tokenizer remembers some of
+what it has seen. The ids are compared each time. Target: 10 times the slow tokenizer's tokens per second.
 """
 
 from __future__ import annotations
