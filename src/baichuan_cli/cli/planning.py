@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from baichuan_cli import paths
+from baichuan_cli.catalog.model import Model
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ DEFAULT_MODEL = "demo"
 class Wishes:
     """What the command line says; None and absent mean that it says nothing."""
 
-    model: str | None = None
+    model: str | Model | None = None  # a Model is planned for as it is, whatever lies on this machine
     profile: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)  # names of vLLM's EngineArgs
     assignments: Sequence[str] = ()  # "NAME=VALUE"
@@ -61,7 +62,7 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plann
         *from_assignments(wishes.assignments),
     )
     plan = resolve(
-        resolve_model(model),
+        model if isinstance(model, Model) else resolve_model(model),
         load_profile(profile or detection.profile_name, user_dir=paths.config_dir() / "profiles"),
         _release(wishes.vllm_version),
         detection.machine,

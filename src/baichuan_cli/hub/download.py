@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub.digest import digest_of
 from baichuan_cli.hub.fetch import Listener, fetch_file, unfinished_path
-from baichuan_cli.hub.manifest import FileRecord
+from baichuan_cli.hub.manifest import FileRecord, Manifest
 from baichuan_cli.hub.source import Listing, RemoteFile, Source
 
 
@@ -31,6 +31,11 @@ class Job:
     present: Mapping[str, FileRecord]  # those of the files that are there already, by path
 
     @property
+    def missing(self) -> tuple[RemoteFile, ...]:
+        """Return the files that are still to come, whole or in part."""
+        return tuple(file for file in self.files if file.path not in self.present)
+
+    @property
     def total_bytes(self) -> int:
         """Return the size of all files, those that are there included; a file of unknown size counts nothing."""
         return sum(file.size or 0 for file in self.files)
@@ -39,9 +44,8 @@ class Job:
     def missing_bytes(self) -> int:
         """Return how many bytes are still to come."""
         return sum(
-            max(0, (file.size or 0) - _size(unfinished_path(self.folder / file.path, self.listing, file)))
-            for file in self.files
-            if file.path not in self.present
+            max(0, (file.size or 0) - max(0, _size(unfinished_path(self.folder / file.path, self.listing, file))))
+            for file in self.missing
         )
 
     @property
@@ -51,11 +55,7 @@ class Job:
 
 
 def make_job(
-    source: Source,
-    listing: Listing,
-    files: Sequence[RemoteFile],
-    folder: Path,
-    known: Mapping[str, FileRecord],
+    source: Source, listing: Listing, files: Sequence[RemoteFile], folder: Path, manifest: Manifest | None
 ) -> Job:
     """Look at what is there already.
 
@@ -64,21 +64,18 @@ def make_job(
         listing: the repository.
         files: those that are wanted.
         folder: where they go.
-        known: what an earlier download recorded about files that it finished; other files are hashed.
+        manifest: the record of an earlier download. The files it speaks of were checked before they were recorded and
+            are taken by their size; any other file that lies there is hashed.
     """
     present = {}
     for file in files:
-        if record := _finished(folder / file.path, file, known.get(file.path)):
+        if record := _recorded(folder, listing, file, manifest) or _hashed(folder / file.path, file):
             present[file.path] = record
     return Job(source, listing, tuple(files), folder, present)
 
 
-def require_space(job: Job, *, extra_bytes: int = 0) -> None:
-    """Make sure that the disk has room.
-
-    Args:
-        job: what is to come.
-        extra_bytes: what else will be written.
+def require_space(job: Job, extra_bytes: int) -> None:
+    """Make sure that the disk has room for the files, and for what else will be written.
 
     Raises:
         BcliError: it has not.
@@ -92,55 +89,64 @@ def require_space(job: Job, *, extra_bytes: int = 0) -> None:
         )
 
 
-def run(job: Job, listener: Listener, *, workers: int) -> dict[str, FileRecord]:
+def run(
+    job: Job, listener: Listener, keep: Callable[[Mapping[str, FileRecord]], None], *, workers: int
+) -> dict[str, FileRecord]:
     """Bring the missing files, several at a time, and return the size and hash of every file.
 
+    Args:
+        job: what to do.
+        listener: told how far every file is.
+        keep: told about all files that are there, each time one has come.
+        workers: how many files come at a time.
+
     Raises:
-        BcliError: a file could not be had, or was damaged twice; what is there is kept. Ctrl-C as well.
+        BcliError: a file could not be had, or was damaged twice; what is there is kept.
+        KeyboardInterrupt: the person stopped it; what is there is kept.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     records = dict(job.present)
-    missing = [file for file in job.files if file.path not in records]
-    for path, record in records.items():
-        listener.finished(next(file for file in job.files if file.path == path), record)
     stop = threading.Event()
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="download") as pool:
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="download")
+    try:
         futures = {
             pool.submit(fetch_file, job.source, job.listing, file, job.folder, listener, stop): file
-            for file in missing
+            for file in job.missing
         }
-        try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
-                records[futures[future].path] = future.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            records[futures[future].path] = future.result()
+            keep(records)
+    finally:
+        stop.set()  # nothing is left to stop unless something went wrong
+        pool.shutdown(cancel_futures=True)
     return records
 
 
-def _finished(path: Path, file: RemoteFile, known: FileRecord | None) -> FileRecord | None:
-    """Return the record of a file that is there as the source has it.
+def _recorded(folder: Path, listing: Listing, file: RemoteFile, manifest: Manifest | None) -> FileRecord | None:
+    """Return the record of a file that an earlier download brought, where it still is what the source has."""
+    came = manifest.files.get(file.path) if manifest else None
+    if manifest is None or came is None:
+        return None
+    same_commit = bool(listing.revision) and manifest.revision == listing.revision
+    if not (came.sha256 and came.sha256 == file.sha256) and not (same_commit and came.size == file.size):
+        return None
+    now = manifest.expected()[file.path]  # bcli may have patched it since
+    return came if _size(folder / file.path) == now.size else None
 
-    A file gets its name only once it is whole and checked, so one that an earlier download recorded is taken by its
-    size. Anything else is hashed, and a file that nothing is known of is fetched.
-    """
-    if not path.is_file() or (file.size is not None and _size(path) != file.size):
+
+def _hashed(path: Path, file: RemoteFile) -> FileRecord | None:
+    """Return the record of a file that is there although nothing speaks of it, where its hash is right."""
+    if not (file.sha256 or file.git_sha1) or not path.is_file() or _size(path) != file.size:
         return None
-    if known is not None and known.size == _size(path) and known.sha256 and known.sha256 == file.sha256:
-        return known
     digest = digest_of(path, file)
-    if digest.mismatch() or not (file.sha256 or file.git_sha1 or (known and known.sha256 == digest.sha256)):
-        return None
-    return FileRecord(size=_size(path), sha256=digest.sha256)
+    return None if digest.mismatch() else FileRecord(size=_size(path), sha256=digest.sha256)
 
 
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
-        return 0
+        return -1
 
 
 def _existing_parent(folder: Path) -> Path:

@@ -20,6 +20,7 @@ from baichuan_cli.hub.structure import problem_with
 
 UNFINISHED_SUFFIX = ".incomplete"
 
+_KEPT = "What has come so far is kept: run the same command again, or take another --source."
 _BLOCK_BYTES = 1 << 18  # a broken connection costs at most this much
 
 
@@ -32,7 +33,7 @@ class Listener(Protocol):
     def again(self, file: RemoteFile, problem: str) -> None:
         """Take note that a file arrived damaged and is fetched once more."""
 
-    def finished(self, file: RemoteFile, record: FileRecord) -> None:
+    def finished(self, file: RemoteFile) -> None:
         """Take note that a file is there and right."""
 
 
@@ -51,13 +52,18 @@ def fetch_file(
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = unfinished_path(target, listing, file)
     for try_again in (True, False):
-        digest = _transfer(source, listing, file, partial, listener, stop)
+        try:
+            digest = _transfer(source, listing, file, partial, listener, stop)
+        except SourceError as error:
+            raise SourceError(
+                f"{file.path} did not come from {source.name}: {error.reason}", hint=error.hint or _KEPT
+            ) from None
         problem = digest.mismatch() or problem_with(partial, file)
         if not problem:
             record = FileRecord(size=partial.stat().st_size, sha256=digest.sha256)
             partial.replace(target)
             _remove_stale(target)
-            listener.finished(file, record)
+            listener.finished(file)
             return record
         partial.unlink()
         if try_again:
@@ -112,7 +118,7 @@ def _transfer(
                 raise TemporaryProblem(f"{file.path} ended {file.size - written.position:,} bytes early")
             except RangeRefusedError:
                 if not written.position:
-                    raise SourceError(f"it does not give {file.path}, not even from its start") from None
+                    patience.wait(TemporaryProblem(f"it refuses {file.path} even from its first byte"))
                 written.restart()
             except TemporaryProblem as problem:
                 patience.wait(problem)

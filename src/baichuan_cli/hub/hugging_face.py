@@ -96,11 +96,13 @@ class HuggingFace:
         code = headers.get("X-Error-Code")
         if code == "GatedRepo":
             return SourceError(
-                f"{self.repository} is gated and asks who you are",
+                f"the repository {self.repository} is gated and asks who you are",
                 hint=f"Accept its terms at {page}, then log in with `hf auth login` or set HF_TOKEN.",
             )
         if code == "RevisionNotFound":
-            return SourceError(f"{self.repository} has no such revision", hint=f"See its branches and tags: {page}")
+            return SourceError(
+                f"the repository {self.repository} has no such revision", hint=f"See its branches and tags: {page}"
+            )
         if status in (401, 403, 404):
             return SourceError(
                 f"it has no {self.repository}, or shows it only with a token",

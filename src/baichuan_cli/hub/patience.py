@@ -11,6 +11,7 @@ from baichuan_cli.hub.source import SourceError, TemporaryProblem
 T = TypeVar("T")
 
 _TRIES = 6  # without a new byte
+_SHORT_TRIES = 3  # for a question, which another source may answer at once
 _FIRST_WAIT = 1.0  # seconds; each wait is twice the one before: 31 seconds together
 _LONGEST_WAIT = 300.0
 
@@ -24,10 +25,12 @@ class Patience:
 
     Args:
         stop: set when the person stops it.
+        tries: how many there are.
     """
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, stop: threading.Event, tries: int = _TRIES) -> None:
         self._stop = stop
+        self._tries = tries
         self._failures = 0
 
     def restore(self) -> None:
@@ -45,21 +48,21 @@ class Patience:
         seconds = _FIRST_WAIT * 2 ** (self._failures - 1) if problem.retry_after is None else problem.retry_after
         if seconds > _LONGEST_WAIT:
             raise SourceError(f"{problem.reason} and asks to wait {seconds:,.0f} seconds")
-        if self._failures >= _TRIES:
-            raise SourceError(f"{problem.reason}, {_TRIES} times in a row")
+        if self._failures >= self._tries:
+            raise SourceError(f"{problem.reason}, {self._tries} times in a row")
         if self._stop.wait(seconds):
             raise StoppedError
 
 
-def patiently(action: Callable[[], T]) -> T:
-    """Return what an action returns, after as many tries as it takes.
+def patiently(ask: Callable[[], T]) -> T:
+    """Return the answer to a question to a source, which may be busy at first.
 
     Raises:
         SourceError: it did not work.
     """
-    patience = Patience(threading.Event())
+    patience = Patience(threading.Event(), _SHORT_TRIES)
     while True:
         try:
-            return action()
+            return ask()
         except TemporaryProblem as problem:
             patience.wait(problem)

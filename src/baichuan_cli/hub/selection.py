@@ -38,6 +38,15 @@ class Selection:
         """Tell whether weights are among the files."""
         return any(_matches(file, _SAFETENSORS[:1] + _BIN[:1]) for file in self.files)
 
+    @property
+    def bin_bytes(self) -> int:
+        """Return the size of the `.bin` weights."""
+        return sum(file.size or 0 for file in self.files if is_bin_weight(file.path))
+
+    def without_bin(self) -> Selection:
+        """Return the same without `.bin` weights."""
+        return Selection(tuple(file for file in self.files if not is_bin_weight(file.path)), self.left)
+
 
 def select(listing: Listing, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Selection:
     """Choose the files of a repository.
@@ -70,6 +79,11 @@ def select(listing: Listing, include: Sequence[str] = (), exclude: Sequence[str]
         )
     chosen = tuple(sorted(files, key=lambda file: (file.size is None, file.size, file.path)))
     return Selection(chosen, tuple(file for file in listing.files if file not in files))
+
+
+def is_bin_weight(path: str) -> bool:
+    """Tell whether a file is `.bin` weights, or their index."""
+    return any(fnmatchcase(path, pattern) for pattern in _BIN) and path not in _NO_WEIGHTS
 
 
 def check_paths(listing: Listing) -> None:

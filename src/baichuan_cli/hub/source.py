@@ -72,7 +72,9 @@ class SourceError(BcliError):
     """A source cannot give what was asked for. Another one may."""
 
     def __init__(self, reason: str, *, hint: str = "") -> None:
-        super().__init__(f"{reason[:1].upper()}{reason[1:]}.", hint=hint, exit_code=ExitCode.NOT_FOUND)
+        starts_with_a_word = reason.partition(" ")[0].isalpha()  # and not with the name of a file or a host
+        sentence = reason[:1].upper() + reason[1:] if starts_with_a_word else reason
+        super().__init__(f"{sentence}.", hint=hint, exit_code=ExitCode.NOT_FOUND)
         self.reason = reason  # a clause for a list of sources that were tried
 
 

@@ -53,12 +53,20 @@ def sources_of(entry: Entry, wanted: str) -> tuple[Source, ...]:
     )
 
 
-def dataset_sources(repository: str) -> tuple[Source, ...]:
-    """Return the sources of a data set on the Hugging Face hub."""
-    return (
+def dataset_sources(repository: str, wanted: str) -> tuple[Source, ...]:
+    """Return the sources to try for a data set of the Hugging Face hub.
+
+    Raises:
+        BcliError: it is not on the wanted source.
+    """
+    sources = (
         HuggingFace(repository, kind="dataset"),
         HuggingFace(repository, kind="dataset", name="hf-mirror", endpoint=MIRROR),
     )
+    chosen = tuple(source for source in sources if wanted in ("auto", source.name))
+    if not chosen:
+        raise BcliError(f"{repository} is not on {wanted}.", hint="It is on huggingface and hf-mirror.")
+    return chosen
 
 
 def first_answer(sources: Sequence[Source], revision: str | None) -> Found:
@@ -76,7 +84,7 @@ def first_answer(sources: Sequence[Source], revision: str | None) -> Found:
             passed_over.append(f"{source.name}: {error.reason}")
             hints += [error.hint] if error.hint and error.hint not in hints else []
     if len(sources) == 1:
-        raise SourceError(passed_over[0], hint=hints[0] if hints else "")
+        raise SourceError(f"nothing came from {passed_over[0]}", hint="".join(hints))
     raise SourceError(
         "no source has it:" + "".join(f"\n  {reason}" for reason in passed_over),
         hint="Copy the model here by hand and give its folder: --source ./FOLDER",

@@ -1,0 +1,155 @@
+"""`bcli download` for a model: choose a source, tell what it takes, fetch, check, convert, repair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baichuan_cli.cli import download_report
+from baichuan_cli.cli.download_progress import listening
+from baichuan_cli.cli.download_report import Preview
+from baichuan_cli.errors import BcliError, ExitCode
+
+if TYPE_CHECKING:
+    from baichuan_cli.catalog.schema import Entry
+    from baichuan_cli.cli.output import Output
+    from baichuan_cli.hub.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asks for."""
+
+    name: str
+    source: str = "auto"
+    revision: str | None = None
+    profile: str | None = None
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    safetensors: bool = False
+    patch: bool = True
+    workers: int = 8
+
+    @property
+    def anywhere(self) -> bool:
+        """Tell whether a copy that another program has downloaded does as well."""
+        return self.source == "auto" and not (self.revision or self.include or self.exclude or self.safetensors)
+
+
+def download_model(wanted: Wanted, out: Output, *, dry_run: bool, quiet: bool) -> None:
+    """Download a model into the store, or only tell what that would take.
+
+    Raises:
+        BcliError: there is no such model, no source has it, the disk is too small, or files arrive damaged.
+    """
+    from baichuan_cli.catalog.catalogue import load_catalogue
+    from baichuan_cli.catalog.schema import BundledEntry
+    from baichuan_cli.hub.store import default_store
+
+    entry = load_catalogue().get(wanted.name)
+    if isinstance(entry, BundledEntry):
+        raise BcliError(
+            f"{entry.name} comes with bcli.", hint=f"bcli generate --model {entry.name} --prompt 床前明月光"
+        )
+    store = default_store()
+    if dry_run:
+        download_report.show(_preview(wanted, entry, store, out), out)
+    elif wanted.anywhere and (folder := _elsewhere(entry, store)):
+        download_report.show_elsewhere(entry.command_name, folder, out, quiet=quiet)
+    else:
+        with store.lock(entry.command_name):
+            _download(wanted, entry, store, out, quiet=quiet or out.json_mode)
+
+
+def _download(wanted: Wanted, entry: Entry, store: Store, out: Output, *, quiet: bool) -> None:
+    from baichuan_cli.hub.bring import bring_model, convert_model
+    from baichuan_cli.hub.download import require_space
+
+    preview = _preview(wanted, entry, store, out)
+    job = preview.job
+    if not quiet:
+        download_report.say(preview, out)
+    for refusal in preview.verdict.refusals:
+        out.warning(refusal.message, hint=refusal.hint)
+    require_space(job, preview.extra_bytes)
+    name = job.folder.name
+    try:
+        with listening(out, job.missing, quiet=quiet) as listener:
+            manifest = bring_model(store, name, job, listener, workers=wanted.workers, whole=preview.whole)
+        if wanted.safetensors:
+            with out.status("Converting the weights to safetensors …"):
+                manifest = convert_model(store, name)
+    except KeyboardInterrupt:
+        raise BcliError(
+            f"Stopped. What has come so far is in {job.folder}.",
+            hint="Run the same command again: it continues there.",
+            exit_code=ExitCode.INTERRUPTED,
+        ) from None
+    patched = _patch_tokenizer(job.folder) if wanted.patch else ()
+    if not quiet:
+        out.note(download_report.closing(preview, manifest, patched))
+    download_report.show_result(preview, manifest, patched, out)
+
+
+def _preview(wanted: Wanted, entry: Entry, store: Store, out: Output) -> Preview:
+    from baichuan_cli.catalog.catalogue import load_catalogue
+    from baichuan_cli.cli.memory_verdict import judge
+    from baichuan_cli.hub.bring import converted_files
+    from baichuan_cli.hub.download import make_job
+    from baichuan_cli.hub.selection import select
+    from baichuan_cli.hub.sources import first_answer, sources_of
+
+    name = entry.command_name
+    manifest = store.read(name)
+    if manifest is not None and manifest.folder is not None:
+        raise BcliError(
+            f"{name} is registered in {manifest.folder}; bcli does not write there.",
+            hint=f"Forget that first: bcli models rm {name}",
+        )
+    with out.status("Asking for the list of files …"):
+        found = first_answer(sources_of(entry, wanted.source), wanted.revision)
+    selection = select(found.listing, wanted.include, wanted.exclude)
+    converted = bool(converted_files(manifest, found.listing))
+    if converted:
+        selection = selection.without_bin()
+    return Preview(
+        name=name,
+        job=make_job(found.source, found.listing, selection.files, store.folder(name), manifest),
+        passed_over=found.passed_over,
+        left=selection.left,
+        whole=selection.has_weights or converted,
+        extra_bytes=selection.bin_bytes if wanted.safetensors else 0,
+        verdict=judge(load_catalogue().model(entry), wanted.profile),
+    )
+
+
+def _elsewhere(entry: Entry, store: Store) -> Path | None:
+    """Return where a whole copy lies that is not the store's, such as in the Hugging Face cache."""
+    from baichuan_cli.catalog.checkpoint import read_checkpoint
+    from baichuan_cli.catalog.resolve import local_folder
+
+    folder = local_folder(entry)
+    if folder is None or folder.is_relative_to(store.root):
+        return None
+    try:
+        read_checkpoint(folder)
+    except BcliError:
+        return None  # half of another program's download
+    return folder
+
+
+def _patch_tokenizer(folder: Path) -> tuple[str, ...]:
+    """Repair the tokenizer for other programs where it needs it; return what was done to which file."""
+    from baichuan_cli.hub.patches import record_patches
+    from baichuan_cli.tokenizer.code_repair import is_broken
+    from baichuan_cli.tokenizer.modules_cache import find_copies, remove_copies
+    from baichuan_cli.tokenizer.originals import apply_patch
+    from baichuan_cli.tokenizer.patch import plan_patch
+
+    patch = plan_patch(folder)
+    apply_patch(patch)
+    record_patches(folder)
+    remove_copies(find_copies(folder, is_broken))
+    return tuple(f"{edit.name}: {edit.what}" for edit in patch.edits)

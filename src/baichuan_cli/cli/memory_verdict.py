@@ -1,0 +1,81 @@
+"""Whether a model will fit this hardware, told before gigabytes of it are fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from baichuan_cli.catalog.memory import kv_cache_bytes, weight_memory_bytes
+from baichuan_cli.cli.model_facts import gibibytes
+from baichuan_cli.cli.planning import Wishes, make_plan
+
+if TYPE_CHECKING:
+    from baichuan_cli.catalog.model import Model
+    from baichuan_cli.plan.model import Finding, Plan
+
+
+_WORDS = {True: "fits", False: "does not run there as it is", None: "but the card's memory is not known"}
+
+#: Rules about the vLLM and the Python of this machine, which can change without another download.
+_ABOUT_SOFTWARE = frozenset({"known_release", "hardware_release", "python"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the plan says about memory. Sizes in bytes, for one card or for the CPU."""
+
+    profile: str
+    dtype: str
+    cards: int
+    max_model_len: int
+    weight_bytes: int
+    kv_bytes: int  # of one sequence of full length
+    refusals: tuple[Finding, ...]  # why it will not run, with what would
+    memory_known: bool
+
+    @property
+    def fits(self) -> bool | None:
+        """Tell whether it will run; None where nothing speaks against it but the memory of the card is not known."""
+        if self.refusals:
+            return False
+        return True if self.memory_known else None
+
+    def __str__(self) -> str:
+        kv = f"{gibibytes(self.kv_bytes)} KV ({self.max_model_len:,} tokens)"
+        need = f"{gibibytes(self.weight_bytes)} weights + {kv}"
+        cards = f" on each of {self.cards} cards" if self.cards > 1 else ""
+        return f"{self.profile} profile, {self.dtype}: {need}{cards}, {_WORDS[self.fits]}"
+
+
+def judge(model: Model, profile: str | None) -> Verdict:
+    """Plan for a model that is not here yet.
+
+    Args:
+        model: the facts of the catalogue.
+        profile: the hardware; what is detected when None.
+
+    Raises:
+        BcliError: the profile or the configuration cannot be used.
+    """
+    from baichuan_cli.engine.installed import installed_release
+    from baichuan_cli.plan.releases import NEWEST
+
+    # A model can be fetched on a machine that has no vLLM; the newest release stands in.
+    release = None if installed_release() else NEWEST
+    plan = make_plan(Wishes(model=model, profile=profile, vllm_version=release), purpose="offline").plan
+    dtype, cards = str(plan.settings["dtype"].value), _whole(plan, "tensor_parallel_size")
+    tokens = _whole(plan, "max_model_len")
+    return Verdict(
+        profile=plan.profile_name,
+        dtype=dtype,
+        cards=cards,
+        max_model_len=tokens,
+        weight_bytes=weight_memory_bytes(model, dtype, cards),
+        kv_bytes=kv_cache_bytes(model.architecture, tokens, dtype, cards),
+        refusals=tuple(finding for finding in plan.refusals if finding.rule not in _ABOUT_SOFTWARE),
+        memory_known=all(finding.rule != "memory" for finding in plan.warnings),
+    )
+
+
+def _whole(plan: Plan, setting: str) -> int:
+    return int(str(plan.settings[setting].value))

@@ -1,0 +1,91 @@
+"""Bringing a model into the store: its record says `partial` until the last file is there and all of them fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from baichuan_cli.catalog.checkpoint import read_checkpoint
+from baichuan_cli.hub.convert import convert_weights, put_in_place
+from baichuan_cli.hub.download import Job, run
+from baichuan_cli.hub.fetch import Listener
+from baichuan_cli.hub.manifest import FileRecord, Manifest
+from baichuan_cli.hub.selection import is_bin_weight
+from baichuan_cli.hub.source import Listing
+from baichuan_cli.hub.store import Store
+
+
+def bring_model(store: Store, name: str, job: Job, listener: Listener, *, workers: int, whole: bool) -> Manifest:
+    """Bring a model's files into the store and return its record. Hold the store's lock on the name meanwhile.
+
+    Args:
+        store: where it goes.
+        name: what the store calls it.
+        job: the files; an earlier download of them is continued.
+        listener: told how far every file is.
+        workers: how many files come at a time.
+        whole: the files are all that the model needs; without weights it stays `partial`.
+
+    Raises:
+        BcliError: a file could not be had or is damaged, or the files do not make a model; what is there is kept.
+    """
+    before = store.read(name)
+    converted = converted_files(before, job.listing)
+    manifest = Manifest(
+        name=name,
+        source=job.source.name,
+        repository=job.listing.repository,
+        revision=job.listing.revision,
+        patches={path: record for path, record in before.patches.items() if path in job.present} if before else {},
+    )
+
+    def keep(records: Mapping[str, FileRecord]) -> None:
+        store.write(manifest.model_copy(update={"files": {**converted, **records}}))
+
+    keep(job.present)
+    records = run(job, listener, keep, workers=workers)
+    if whole:
+        read_checkpoint(job.folder)
+    manifest = manifest.model_copy(
+        update={"files": {**converted, **records}, "state": "complete" if whole else "partial"}
+    )
+    if before:
+        _remove(job.folder, set(before.files) - set(manifest.files))
+    return store.write(manifest)
+
+
+def converted_files(manifest: Manifest | None, listing: Listing) -> dict[str, FileRecord]:
+    """Return the safetensors files that bcli made from the `.bin` files of this very commit; mostly none."""
+    if manifest is None or not listing.revision or manifest.revision != listing.revision:
+        return {}
+    listed = {file.path for file in listing.files}
+    return {path: record for path, record in manifest.files.items() if ".safetensors" in path and path not in listed}
+
+
+def convert_model(store: Store, name: str) -> Manifest:
+    """Convert the `.bin` weights of a model in the store to safetensors and return its new record.
+
+    A model without `.bin` weights is left as it is. Hold the store's lock on the name meanwhile.
+
+    Raises:
+        BcliError: a file holds something else than tensors; the model is as it was.
+    """
+    manifest, folder = store.read(name), store.folder(name)
+    assert manifest is not None  # it has just been downloaded
+    replaced = {path for path in manifest.files if is_bin_weight(path)}
+    if not replaced:
+        return manifest
+    records = convert_weights(folder)
+    files = {path: record for path, record in manifest.files.items() if path not in replaced} | records
+    # From here to the end a kill leaves a partial model, which the next download mends.
+    store.write(manifest.model_copy(update={"state": "partial"}))
+    put_in_place(folder, records)
+    store.write(manifest.model_copy(update={"state": "partial", "files": files}))
+    _remove(folder, replaced)
+    read_checkpoint(folder)
+    return store.write(manifest.model_copy(update={"files": files}))
+
+
+def _remove(folder: Path, names: set[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)

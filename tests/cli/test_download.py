@@ -1,0 +1,395 @@
+"""`bcli download` as a whole: what a person, a pipe and a program get to see, and what lies in the store then."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from baichuan_cli.__main__ import main
+from baichuan_cli.catalog.resolve import require_local, resolve_model
+from baichuan_cli.demo import demo_path
+from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hub.store import default_store
+from fakes.hub import COMMIT, FakeHub, Fault, running_hub, sha256
+
+FILES = {path.name: path.read_bytes() for path in sorted(demo_path("demo").iterdir()) if path.is_file()}
+WEIGHTS = "model.safetensors"
+SIZE = sum(map(len, FILES.values()))
+GIB = 1024**3
+
+
+class Ran(NamedTuple):
+    code: int
+    stdout: str
+    stderr: str
+
+
+Bcli = Callable[..., Ran]
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """Run a hub that has Baichuan-7B: the demo's files, which have its architecture, and what is not needed of it."""
+    monkeypatch.setattr("baichuan_cli.hub.patience._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with running_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
+        monkeypatch.setattr("baichuan_cli.hub.sources.MIRROR", running.endpoint)
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", running.endpoint)
+        running.add("baichuan-inc/Baichuan-7B", {**FILES, "tf_model.h5": b"no", ".gitattributes": b"no"})
+        yield running
+
+
+@pytest.fixture
+def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], isolation: Path) -> Bcli:
+    """Run bcli in this process, on a machine with 24 GiB of memory and a disk with 100 GB free."""
+    monkeypatch.setattr("baichuan_cli.cli.planning._release", _release)
+    monkeypatch.setattr("baichuan_cli.hardware.host._cpu_flags", lambda _: frozenset({"avx512f", "avx512_bf16"}))
+    monkeypatch.setattr("baichuan_cli.hardware.host._physical_memory", lambda _: 24 * GIB)
+    monkeypatch.setattr("baichuan_cli.hardware.host._memory_limits", lambda _: [])
+    usage = namedtuple("usage", "total used free")(200 * 10**9, 100 * 10**9, 100 * 10**9)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["bcli", "download", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capfd.readouterr()
+        hidden = str(isolation)
+        return Ran(stop.value.code or 0, captured.out.replace(hidden, "HOME"), captured.err.replace(hidden, "HOME"))
+
+    return run
+
+
+def _release(wanted: str | None) -> object:
+    from baichuan_cli.plan.release import Release
+
+    return Release.parse(wanted or "0.32.0")
+
+
+HEADLINE = f"baichuan-inc/Baichuan-7B @ {COMMIT[:7]} · 8.7 MB in 7 files · from huggingface\n"
+DISK = "disk    8.7 MB needed, 100.0 GB free in HOME/data/models\n"
+MEMORY = "memory  cpu profile, bfloat16: 13.0 GiB weights + 2.0 GiB KV (4,096 tokens), fits\n"
+FOLDER = "HOME/data/models/baichuan-7b\n"
+
+DRY_RUN = f"""\
+{HEADLINE}{DISK}{MEMORY}
+file                     size          here
+special_tokens_map.json  96 bytes      –
+generation_config.json   189 bytes     –
+tokenizer_config.json    284 bytes     –
+config.json              467 bytes     –
+training_report.json     4,345 bytes   –
+tokenizer.model          45,003 bytes  –
+model.safetensors        8.7 MB        –
+left out: tf_model.h5, .gitattributes
+"""
+
+BY_FILE = f"""\
+{HEADLINE}{DISK}{MEMORY}special_tokens_map.json  96 bytes  (6 to go)
+generation_config.json  189 bytes  (5 to go)
+tokenizer_config.json  284 bytes  (4 to go)
+config.json  467 bytes  (3 to go)
+training_report.json  4,345 bytes  (2 to go)
+tokenizer.model  45,003 bytes  (1 to go)
+model.safetensors  8.7 MB
+checked 7 files (sha256) · bcli generate --model baichuan-7b
+"""
+
+
+def test_a_dry_run_moves_nothing(bcli: Bcli, hub: FakeHub, isolation: Path) -> None:
+    assert bcli("baichuan-7b", "--dry-run") == Ran(0, DRY_RUN, "")
+    assert hub.requests == []
+    assert not (isolation / "data").exists()
+
+
+def test_a_download_says_a_line_a_file_and_prints_the_folder(bcli: Bcli, hub: FakeHub, isolation: Path) -> None:
+    assert bcli("Baichuan-7B", "--max-workers", "1") == Ran(0, FOLDER, BY_FILE)
+    folder = isolation / "data/models/baichuan-7b"
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")} == FILES
+
+
+def test_what_was_downloaded_is_in_the_store_and_loads_by_name(bcli: Bcli, hub: FakeHub) -> None:
+    bcli("baichuan-7b")
+    manifest = default_store().read("baichuan-7b")
+    assert manifest is not None
+    assert (manifest.state, manifest.source, manifest.repository, manifest.revision) == (
+        "complete",
+        "huggingface",
+        "baichuan-inc/Baichuan-7B",
+        COMMIT,
+    )
+    assert {path: record.sha256 for path, record in manifest.files.items()} == {
+        path: sha256(content) for path, content in FILES.items()
+    }
+    assert resolve_model("baichuan-7b").path == default_store().folder("baichuan-7b")
+
+
+def test_a_second_download_asks_for_nothing_but_the_list(bcli: Bcli, hub: FakeHub) -> None:
+    bcli("baichuan-7b")
+    hub.requests.clear()
+    ran = bcli("baichuan-7b")
+    assert hub.requests == []
+    assert ran == Ran(
+        0,
+        FOLDER,
+        f"{HEADLINE}disk    0.0 MB needed (8.7 MB of it here), 100.0 GB free in HOME/data/models\n{MEMORY}"
+        "all 7 files were here · bcli generate --model baichuan-7b\n",
+    )
+
+
+def test_a_new_version_fetches_what_has_changed_and_drops_what_is_gone(bcli: Bcli, hub: FakeHub) -> None:
+    bcli("baichuan-7b")
+    hub.requests.clear()
+    repository = hub.repositories["baichuan-inc/Baichuan-7B"]
+    repository.commit = "f" * 40
+    repository.files["generation_config.json"] = b"{}"
+    del repository.files["training_report.json"]
+    assert bcli("baichuan-7b").code == 0
+    assert hub.requests == [("generation_config.json", "")]
+    folder = default_store().folder("baichuan-7b")
+    assert (folder / "generation_config.json").read_bytes() == b"{}"
+    assert not (folder / "training_report.json").exists()
+
+
+def test_quiet_prints_the_folder_and_nothing_else(bcli: Bcli, hub: FakeHub) -> None:
+    assert bcli("baichuan-7b", "--quiet") == Ran(0, FOLDER, "")
+
+
+def test_json_tells_what_came(bcli: Bcli, hub: FakeHub) -> None:
+    ran = bcli("baichuan-7b", "--json")
+    told = json.loads(ran.stdout)
+    files = {file.pop("path"): file for file in told.pop("files")}
+    assert files == {path: {"size": len(content), "sha256": sha256(content)} for path, content in FILES.items()}
+    assert told == {
+        "schema": "bcli.download/1",
+        "model": "baichuan-7b",
+        "path": FOLDER.strip(),
+        "state": "complete",
+        "source": "huggingface",
+        "repository": "baichuan-inc/Baichuan-7B",
+        "revision": COMMIT,
+        "bytes": SIZE,
+        "fetched_bytes": SIZE,
+        "patched": [],
+    }
+    assert ran.stderr == ""
+
+
+def test_json_of_a_dry_run_tells_disk_and_memory(bcli: Bcli, hub: FakeHub) -> None:
+    told = json.loads(bcli("baichuan-7b", "--dry-run", "--json").stdout)
+    assert told["schema"] == "bcli.download-plan/1"
+    assert told["disk"] == {"needed_bytes": SIZE, "free_bytes": 100 * 10**9, "enough": True}
+    assert told["memory"] == {
+        "profile": "cpu",
+        "dtype": "bfloat16",
+        "cards": 1,
+        "max_model_len": 4096,
+        "weight_bytes": 14_001_119_232,
+        "kv_bytes": 2 * GIB,
+        "fits": True,
+        "refusals": [],
+    }
+    assert told["files"][-1] == {
+        "path": WEIGHTS,
+        "size": len(FILES[WEIGHTS]),
+        "sha256": sha256(FILES[WEIGHTS]),
+        "here": False,
+    }
+
+
+def test_too_small_a_disk_is_refused_before_a_byte_moves(
+    bcli: Bcli, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")(10**7, 10**7, 1_000_000)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    ran = bcli("baichuan-7b", "--quiet")
+    assert ran == Ran(
+        ExitCode.REFUSED,
+        "",
+        f"error: The disk is too small: {SIZE:,} bytes are needed and 1,000,000 are free in "
+        "HOME/data/models/baichuan-7b.\n"
+        "  Free some space, see what can go with `bcli models ls`, or set BCLI_HOME to a larger disk.\n",
+    )
+    assert hub.requests == []
+
+
+def test_no_fit_is_a_warning_with_what_would_fit(bcli: Bcli, hub: FakeHub) -> None:
+    hub.add("baichuan-inc/Baichuan2-13B-Chat", FILES)
+    ran = bcli("baichuan2-13b-chat", "--dry-run")
+    assert (
+        "memory  cpu profile, bfloat16: 25.9 GiB weights + 3.1 GiB KV (4,096 tokens), does not run there as it is\n"
+        in (ran.stdout)
+    )
+    assert ran.stderr == (
+        "warning: baichuan2-13b-chat does not fit: weights 25.9 GiB + KV 3.1 GiB + 1.5 GiB > 0.90 × 24 GiB of this "
+        "machine.\n  Use a smaller or quantized checkpoint (bcli models list).\n"
+    )
+
+
+def test_cards_that_share_the_model_are_named(bcli: Bcli, hub: FakeHub) -> None:
+    hub.add("baichuan-inc/Baichuan2-13B-Chat", FILES)
+    ran = bcli("baichuan2-13b-chat", "--dry-run", "--profile", "z100l")
+    assert (
+        "memory  z100l profile, float16: 12.9 GiB weights + 1.6 GiB KV (4,096 tokens) on each of 2 cards, fits\n"
+        in ran.stdout
+    )
+
+
+def test_auto_moves_on_and_says_why(bcli: Bcli, hub: FakeHub) -> None:
+    hub.api_faults = [Fault(status=500)] * 3
+    first_line = bcli("baichuan-7b").stderr.splitlines()[0]
+    assert first_line == (
+        f"baichuan-inc/Baichuan-7B @ {COMMIT[:7]} · 8.7 MB in 7 files · from hf-mirror "
+        "(huggingface: the server answered 500, 3 times in a row)"
+    )
+
+
+def test_one_source_that_has_nothing_says_so(bcli: Bcli, hub: FakeHub) -> None:
+    del hub.repositories["baichuan-inc/Baichuan-7B"]
+    assert bcli("baichuan-7b", "--source", "huggingface") == Ran(
+        ExitCode.NOT_FOUND,
+        "",
+        "error: Nothing came from huggingface: it has no baichuan-inc/Baichuan-7B, or shows it only with a token.\n"
+        f"  Look at {hub.endpoint}/baichuan-inc/Baichuan-7B. "
+        "A private repository needs `hf auth login` or HF_TOKEN.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["baichuan-7b", "--source", "nowhere"], "There is no source 'nowhere'."),
+        (["baichuan-7b-gptq", "--source", "modelscope"], "baichuan-7b-gptq is not on modelscope, as far as the"),
+        (["demo"], "demo comes with bcli."),
+        (["baichuan3"], "There is no model 'baichuan3'."),
+        (["baichuan-7b", "--revision", "v9", "--source", "huggingface"], "has no such revision."),
+        (["sharegpt", "--source", "modelscope"], "is not on modelscope."),
+    ],
+)
+def test_what_cannot_be_downloaded_is_said_without_a_traceback(
+    bcli: Bcli, hub: FakeHub, arguments: list[str], message: str
+) -> None:
+    ran = bcli(*arguments)
+    assert ran.code in (ExitCode.USAGE, ExitCode.NOT_FOUND)
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_file_that_stays_damaged_leaves_a_partial_model_that_is_not_offered(bcli: Bcli, hub: FakeHub) -> None:
+    hub.always[WEIGHTS] = Fault(wrong_byte=100)
+    ran = bcli("baichuan-7b", "--quiet")
+    assert ran.code == ExitCode.INVALID
+    assert "warning: model.safetensors arrived damaged and is fetched again: its SHA-256 is " in ran.stderr
+    assert "error: model.safetensors from huggingface arrived damaged twice: its SHA-256 is " in ran.stderr
+    manifest = default_store().read("baichuan-7b")
+    assert manifest is not None
+    assert manifest.state == "partial"
+    with pytest.raises(BcliError, match="The download of baichuan-7b is not finished"):
+        require_local(resolve_model("baichuan-7b"))
+    hub.always.clear()
+    hub.requests.clear()
+    assert bcli("baichuan-7b", "--quiet").code == 0
+    assert hub.requests == [(WEIGHTS, "")]
+
+
+def test_without_weights_a_model_stays_partial(bcli: Bcli, hub: FakeHub) -> None:
+    ran = bcli("baichuan-7b", "--exclude", "*.safetensors")
+    assert ran.stderr.splitlines()[-1] == "checked 6 files (sha256) · without weights, so it cannot be run yet"
+    manifest = default_store().read("baichuan-7b")
+    assert manifest is not None
+    assert manifest.state == "partial"
+
+
+def test_another_process_on_the_same_model_is_told_to_wait(bcli: Bcli, hub: FakeHub) -> None:
+    import subprocess
+
+    script = (
+        "import sys, time\nfrom baichuan_cli.hub.store import default_store\n"
+        "with default_store().lock('baichuan-7b'):\n    print('locked', flush=True)\n    time.sleep(30)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        ran = bcli("baichuan-7b", "--quiet")
+        other.kill()
+    assert ran.code == ExitCode.OUTPUT
+    assert ran.stderr.startswith("error: Another bcli is downloading or changing baichuan-7b.\n")
+    assert hub.requests == []
+
+
+def test_a_copy_in_the_hugging_face_cache_is_used_where_it_is(bcli: Bcli, hub: FakeHub, isolation: Path) -> None:
+    snapshot = isolation / "huggingface/hub/models--baichuan-inc--Baichuan-7B/snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    for name, content in FILES.items():
+        (snapshot / name).write_bytes(content)
+    ran = bcli("baichuan-7b")
+    assert ran.stdout == f"HOME/huggingface/hub/models--baichuan-inc--Baichuan-7B/snapshots/{COMMIT}\n"
+    assert ran.stderr == (
+        "baichuan-7b is on this machine already, and bcli uses it where it is: bcli generate --model baichuan-7b\n"
+    )
+    assert hub.requests == []
+    (snapshot / WEIGHTS).write_bytes(b"half")
+    assert bcli("baichuan-7b").stdout == FOLDER
+
+
+def test_a_folder_is_a_source(bcli: Bcli, hub: FakeHub, tmp_path: Path) -> None:
+    tree = tmp_path / "disk" / "Baichuan-7B"
+    tree.mkdir(parents=True)
+    for name, content in FILES.items():
+        (tree / name).write_bytes(content)
+    for place in (str(tree), str(tmp_path / "disk"), (tmp_path / "disk").as_uri()):
+        ran = bcli("baichuan-7b", "--source", place)
+        assert ran.stdout == FOLDER
+        assert ran.stderr.splitlines()[0] == f"{tree} · 8.7 MB in 7 files · from folder"
+
+
+def test_the_data_set_of_the_benchmark(bcli: Bcli, hub: FakeHub, isolation: Path) -> None:
+    content = json.dumps([{"id": "1", "conversations": []}] * 200).encode()
+    name = "ShareGPT_V3_unfiltered_cleaned_split.json"
+    hub.add("anon8231489123/ShareGPT_Vicuna_unfiltered", {name: content, "README.md": b"no"})
+    ran = bcli("sharegpt")
+    assert ran == Ran(
+        0,
+        f"HOME/data/datasets/sharegpt/{name}\n",
+        f"anon8231489123/ShareGPT_Vicuna_unfiltered · {name} · 6,800 bytes · from huggingface\n"
+        "disk    6,800 bytes needed, 100.0 GB free in HOME/data/datasets/sharegpt\n"
+        f"{name}  6,800 bytes\n",
+    )
+    assert (isolation / "data/datasets/sharegpt" / name).read_bytes() == content
+    assert json.loads(bcli("sharegpt", "--json").stdout)["missing_bytes"] == 0
+
+
+BROKEN_TOKENIZER = b"""\
+class BaiChuanTokenizer(PreTrainedTokenizer):
+    def __init__(self, vocab_file):
+        super().__init__(vocab_file=vocab_file)
+        self.sp_model = spm.SentencePieceProcessor()
+        self.sp_model.Load(vocab_file)
+"""
+
+
+def test_a_broken_tokenizer_is_patched_aloud_and_stays_so(bcli: Bcli, hub: FakeHub) -> None:
+    hub.repositories["baichuan-inc/Baichuan-7B"].files["tokenization_baichuan.py"] = BROKEN_TOKENIZER
+    last = bcli("baichuan-7b").stderr.splitlines()[-1]
+    assert last == (
+        "checked 8 files (sha256) · tokenizer patched for other programs (tokenization_baichuan.py: "
+        "super().__init__() moved to the end of __init__) · bcli generate --model baichuan-7b"
+    )
+    hub.requests.clear()
+    assert bcli("baichuan-7b").stderr.splitlines()[-1].startswith("all 8 files were here")
+    assert hub.requests == []
+
+
+def test_no_patch_leaves_the_tokenizer_as_it_came(bcli: Bcli, hub: FakeHub) -> None:
+    hub.repositories["baichuan-inc/Baichuan-7B"].files["tokenization_baichuan.py"] = BROKEN_TOKENIZER
+    bcli("baichuan-7b", "--no-patch")
+    assert (default_store().folder("baichuan-7b") / "tokenization_baichuan.py").read_bytes() == BROKEN_TOKENIZER
