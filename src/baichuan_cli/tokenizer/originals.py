@@ -91,8 +91,9 @@ def apply_patch(patch: Patch) -> None:
         if known is None or before not in (known.sha256, *known.written):
             path = folder / edit.name
             known = Original(before, str(path.readlink()) if path.is_symlink() else None, ())
-            if edit.before is not None and before is not None:
-                replace_file(_copy(folder, edit.name, before), edit.before)
+        if edit.before is not None and before is not None and before == known.sha256:
+            # Written anew where there is a record: a revert that was cut short may have removed it.
+            replace_file(_copy(folder, edit.name, before), edit.before)
         written = dict.fromkeys([*known.written, sha256_of(edit.after)])
         originals[edit.name] = replace(known, written=tuple(written))
     _write_record(folder, originals)
