@@ -148,11 +148,15 @@ def test_a_damaged_record_is_named(checkpoint: Path, record: str) -> None:
     assert contents(checkpoint) == before
 
 
-def test_a_linked_place_for_originals_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [".bcli", ".bcli/originals"])
+def test_a_linked_place_for_originals_is_refused(checkpoint: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "elsewhere").mkdir()
-    (checkpoint / ".bcli").symlink_to(tmp_path / "elsewhere")
+    (checkpoint / place).parent.mkdir(exist_ok=True)
+    (checkpoint / place).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BcliError, match="is a symbolic link"):
         apply_patch(plan_patch(checkpoint))
+    with pytest.raises(BcliError, match="is a symbolic link"):
+        revert_patch(checkpoint)
 
 
 #: Patch or revert, and die at the n-th step that changes a folder.

@@ -19,9 +19,10 @@ def record_patches(folder: Path) -> None:
     if manifest is None:
         return
     patches = {}
-    for name in read_originals(folder):
-        if (folder / name).exists():
-            content = (folder / name).read_bytes()
-            patches[name] = FileRecord(size=len(content), sha256=sha256_of(content))
+    for name, original in read_originals(folder).items():
+        path = folder / name
+        content = path.read_bytes() if path.exists() else b""
+        if (sha256 := sha256_of(content)) in original.written:  # else someone changed it since
+            patches[name] = FileRecord(size=len(content), sha256=sha256)
     if patches != manifest.patches:
         write_manifest(folder, manifest.model_copy(update={"patches": patches}))

@@ -40,8 +40,10 @@ def edit_json(text: bytes, changes: Mapping[JsonPath, Any]) -> bytes:
     """
     text.decode()
     expected = _changed(json.loads(text), changes)
-    for path in changes.keys() - dict(_places(text)).keys():
-        text = _with_member(text, str(path[0]))
+    present = dict(_places(text))
+    for path in changes:
+        if path not in present:
+            text = _with_member(text, str(path[0]))
     places = dict(_places(text))
     edits: list[tuple[int, int, bytes]] = []
     for path, value in changes.items():

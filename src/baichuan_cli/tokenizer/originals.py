@@ -165,8 +165,9 @@ def _read_copy(folder: Path, name: str, original: Original) -> bytes | None:
 
 def _kept(folder: Path) -> Path:
     path = folder / ".bcli"
-    if path.is_symlink():
-        raise BcliError(f"{path} is a symbolic link.", hint="Remove it first.", exit_code=ExitCode.INVALID)
+    for place in (path, path / "originals"):
+        if place.is_symlink():  # a downloaded one could lead anywhere
+            raise BcliError(f"{place} is a symbolic link.", hint="Remove it first.", exit_code=ExitCode.INVALID)
     return path
 
 
@@ -186,10 +187,12 @@ def _write_record(folder: Path, originals: dict[str, Original]) -> None:
 def _forget(folder: Path) -> None:
     """Remove `.bcli`, the record last: until then a revert that was cut short can be done again."""
     kept = _kept(folder)
-    for path in (kept / "originals").glob("*"):
-        path.unlink()
-    if (kept / "originals").exists():
-        (kept / "originals").rmdir()
+    copies = kept / "originals"
+    for name in _NAMES:
+        for path in copies.glob(f"{name}.*"):
+            path.unlink()
+    if copies.exists() and not any(copies.iterdir()):
+        copies.rmdir()
     (kept / "patch.json").unlink()
     if not any(kept.iterdir()):
         kept.rmdir()
