@@ -8,14 +8,17 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from baichuan_cli.__main__ import main
 from baichuan_cli.catalog.resolve import require_local, resolve_model
 from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hub import bring
 from baichuan_cli.hub.store import default_store
 from fakes.hub import COMMIT, FakeHub, Fault, running_hub, sha256
 
@@ -393,3 +396,59 @@ def test_no_patch_leaves_the_tokenizer_as_it_came(bcli: Bcli, hub: FakeHub) -> N
     hub.repositories["baichuan-inc/Baichuan-7B"].files["tokenization_baichuan.py"] = BROKEN_TOKENIZER
     bcli("baichuan-7b", "--no-patch")
     assert (default_store().folder("baichuan-7b") / "tokenization_baichuan.py").read_bytes() == BROKEN_TOKENIZER
+
+
+@pytest.fixture
+def tensors(hub: FakeHub, tmp_path: Path) -> dict[str, torch.Tensor]:
+    """Have Baichuan-7B as `.bin` on the hub, and return its tensors."""
+    (tmp_path / WEIGHTS).write_bytes(FILES[WEIGHTS])
+    tensors: dict[str, torch.Tensor] = load_file(tmp_path / WEIGHTS)
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    files = hub.repositories["baichuan-inc/Baichuan-7B"].files
+    del files[WEIGHTS]
+    files["pytorch_model.bin"] = (tmp_path / "pytorch_model.bin").read_bytes()
+    return tensors
+
+
+def test_bin_weights_are_converted_when_asked_and_not_fetched_again(
+    bcli: Bcli, hub: FakeHub, tensors: dict[str, torch.Tensor]
+) -> None:
+    ran = bcli("baichuan-7b", "--safetensors")
+    assert (ran.code, ran.stdout) == (0, FOLDER)
+    folder = default_store().folder("baichuan-7b")
+    assert not (folder / "pytorch_model.bin").exists()
+    converted = load_file(folder / WEIGHTS)
+    assert all(torch.equal(converted[name], tensor) for name, tensor in tensors.items())
+    hub.requests.clear()
+    assert bcli("baichuan-7b").stderr.splitlines()[-1].startswith("all 7 files were here")
+    assert hub.requests == []
+    assert resolve_model("baichuan-7b").weight_format == "safetensors"
+
+
+@pytest.mark.parametrize("step", ["put_in_place", "_remove"])
+def test_a_conversion_that_was_cut_short_is_mended_by_the_same_command(
+    bcli: Bcli, hub: FakeHub, tensors: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail_afterwards(*arguments: Any) -> None:
+        original(*arguments)
+        raise OSError(5, "Input/output error")
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    bcli("baichuan-7b")
+    original = bring.put_in_place
+    with monkeypatch.context() as patched:
+        if step == "put_in_place":
+            patched.setattr(bring, step, fail_afterwards)
+        else:
+            patched.setattr("baichuan_cli.hub.bring._remove", lambda _, names: fail() if names else None)
+        assert bcli("baichuan-7b", "--safetensors").code == ExitCode.INVALID
+    with pytest.raises(BcliError, match="is not finished"):
+        require_local(resolve_model("baichuan-7b"))
+    hub.requests.clear()
+    assert bcli("baichuan-7b", "--safetensors").code == 0
+    assert hub.requests == []
+    folder = default_store().folder("baichuan-7b")
+    assert sorted(path.name for path in folder.glob("*model*") if path.name != "tokenizer.model") == [WEIGHTS]
+    assert resolve_model("baichuan-7b").weight_format == "safetensors"

@@ -44,19 +44,26 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
 
     keep(job.present)
     records = run(job, listener, keep, workers=workers)
+    gone = set(before.files) - {*converted, *records} if before else set()
+    if converted:
+        gone |= {file.path for file in job.listing.files if is_bin_weight(file.path)}
+    _remove(job.folder, gone)
     if whole:
         read_checkpoint(job.folder)
     manifest = manifest.model_copy(
         update={"files": {**converted, **records}, "state": "complete" if whole else "partial"}
     )
-    if before:
-        _remove(job.folder, set(before.files) - set(manifest.files))
     return store.write(manifest)
 
 
 def converted_files(manifest: Manifest | None, listing: Listing) -> dict[str, FileRecord]:
-    """Return the safetensors files that bcli made from the `.bin` files of this very commit; mostly none."""
+    """Return the safetensors files that bcli made from the `.bin` files of this very commit; mostly none.
+
+    A conversion that was cut short has both in the record, and counts for nothing.
+    """
     if manifest is None or not listing.revision or manifest.revision != listing.revision:
+        return {}
+    if any(is_bin_weight(path) for path in manifest.files):
         return {}
     listed = {file.path for file in listing.files}
     return {path: record for path, record in manifest.files.items() if ".safetensors" in path and path not in listed}
@@ -75,15 +82,16 @@ def convert_model(store: Store, name: str) -> Manifest:
     replaced = {path for path in manifest.files if is_bin_weight(path)}
     if not replaced:
         return manifest
-    records = convert_weights(folder)
-    files = {path: record for path, record in manifest.files.items() if path not in replaced} | records
+    records = convert_weights(folder, [path for path in sorted(replaced) if path.endswith(".bin")])
+    both = {**manifest.files, **records}
+    files = {path: record for path, record in both.items() if path not in replaced}
     # From here to the end a kill leaves a partial model, which the next download mends.
-    store.write(manifest.model_copy(update={"state": "partial"}))
+    store.write(manifest.model_copy(update={"state": "partial", "files": both}))
     put_in_place(folder, records)
     store.write(manifest.model_copy(update={"state": "partial", "files": files}))
     _remove(folder, replaced)
     read_checkpoint(folder)
-    return store.write(manifest.model_copy(update={"files": files}))
+    return store.write(manifest.model_copy(update={"state": "complete", "files": files}))
 
 
 def _remove(folder: Path, names: set[str]) -> None:

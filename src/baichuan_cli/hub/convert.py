@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baichuan_cli.catalog.weight_files import find_weights
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub.fetch import UNFINISHED_SUFFIX
 from baichuan_cli.hub.manifest import FileRecord
@@ -32,8 +31,8 @@ _DTYPES = {
 }
 
 
-def convert_weights(folder: Path) -> dict[str, FileRecord]:
-    """Write the `.bin` weights of a checkpoint once more as safetensors, still under unfinished names.
+def convert_weights(folder: Path, names: Sequence[str]) -> dict[str, FileRecord]:
+    """Write `.bin` files of a checkpoint once more as safetensors, still under unfinished names.
 
     Returns:
         The records of the new files, the index included where there are several, by the names that they will have.
@@ -45,7 +44,7 @@ def convert_weights(folder: Path) -> dict[str, FileRecord]:
     records: dict[str, FileRecord] = {}
     weight_map: dict[str, str] = {}
     tensor_bytes = 0
-    for path in find_weights(folder).paths:
+    for path in (folder / name for name in names):
         tensors = _load(path)
         name = path.name.replace("pytorch_model", "model").removesuffix(".bin") + ".safetensors"
         records[name] = _write(folder / f"{name}{UNFINISHED_SUFFIX}", tensors)
