@@ -124,6 +124,16 @@ def test_several_prompts_into_a_pipe_are_a_record_a_line(bcli: Bcli, vllm: FakeV
     assert [record["custom_id"] for record in records] == ["prompt-1", "prompt-2"]
 
 
+def test_several_answers_to_one_prompt_into_a_pipe_are_a_record_too(bcli: Bcli, vllm: FakeVllm) -> None:
+    [record] = bcli("--prompt", "a", "--n", "2", "--temperature", "1").stdout.splitlines()
+    assert json.loads(record)["custom_id"] == "prompt-1"
+
+
+def test_a_prompt_needs_no_option(bcli: Bcli, vllm: FakeVllm) -> None:
+    assert bcli("床前明月光").stdout == "，疑是地上霜。\n"
+    assert len(vllm.requests["prompt-1"][0]) == 5
+
+
 def test_options_reach_the_sampling_and_the_engine(bcli: Bcli, vllm: FakeVllm) -> None:
     options = (
         "--max-tokens 7 --temperature 0.5 --top-p 0.9 --top-k 3 --repetition-penalty 1.1 --seed 9 --stop 。 --n 2"
@@ -190,6 +200,26 @@ def test_a_batch_goes_to_a_file_and_is_not_answered_twice(bcli: Bcli, vllm: Fake
     assert vllm.requests["line-2"][1]["max_tokens"] == 3
 
 
+def test_a_batch_says_what_a_person_may_not_expect(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
+    source, answers = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"prompt": "a", "model": "gpt-4"}\n{"prompt": "b"}\n')
+    command = ("--input", str(source), "--output", str(answers))
+    assert f"lines of {source} name other models (gpt-4); demo answers\n" in bcli(*command).stderr
+    source.write_text('{"prompt": "a", "model": "gpt-4"}\n')
+    told = bcli(*command).stderr
+    assert f"1 answers in {answers} are to prompts that are not in {source}; they stay\n" in told
+    assert f"0 answered · 1 already there · {answers}\n" in told
+
+
+def test_a_batch_without_a_usable_line_writes_nothing(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
+    source, answers = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("not json\n")
+    ran = bcli("--input", str(source), "--output", str(answers))
+    assert ran.code == ExitCode.USAGE
+    assert f"error: No line of {source} can be answered.\n" in ran.stderr
+    assert not answers.exists()
+
+
 def test_bad_lines_are_told_and_do_not_stop_the_others(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
     source, answers = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(b'{"prompt": "a"}\n{"prompt": ""}\n\xff\xfe\n{"prompt": "b"}\n')
@@ -228,6 +258,13 @@ def test_ctrl_c_keeps_the_answers_so_far(bcli: Bcli, vllm: FakeVllm, tmp_path: P
     vllm.step_error = None
     assert bcli("--input", str(source), "--output", str(answers)).code == 0
     assert len(answers.read_text().splitlines()) == 1
+
+
+def test_ctrl_c_while_a_prompt_is_answered(bcli: Bcli, vllm: FakeVllm) -> None:
+    vllm.step_error = KeyboardInterrupt()
+    ran = bcli("x")
+    assert ran.code == ExitCode.INTERRUPTED
+    assert ran.stderr.endswith("error: Stopped.\n")
 
 
 @pytest.mark.parametrize("when", ["load_error", "step_error"])
@@ -281,6 +318,9 @@ def test_a_refusal_ends_before_loading(bcli: Bcli, vllm: FakeVllm) -> None:
         (["--prompt", "x", "--dtype", "float23"], "--dtype: 'float23' is not one of", ExitCode.USAGE),
         (["--prompt", "x", "--set", "blok_size=3"], "Did you mean block_size?", ExitCode.USAGE),
         (["--prompt", "x", "--set", "block_size"], "--set block_size: there is no value.", ExitCode.USAGE),
+        (["--dtype", "float32", "--set", "dtype=float16", "x"], "dtype is given twice.", ExitCode.USAGE),
+        (["--input", "missing.jsonl", "--dry-run"], "missing.jsonl", ExitCode.NOT_FOUND),
+        ([], "There is no prompt.", ExitCode.USAGE),
         (["--prompt", "x", "--vllm-version", "0.5.0"], "--vllm-version is for looking only.", ExitCode.USAGE),
         (["--explain", "--vllm-version", "new"], "'new' is not a vLLM version.", ExitCode.USAGE),
         (["--prompt", "x", "--prompt-file", "p.txt"], "Prompts come from one place.", ExitCode.USAGE),
@@ -330,4 +370,4 @@ def test_without_vllm_it_says_how_to_get_it(
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == ExitCode.ENGINE
-    assert "pip install 'baichuan-cli[cpu]'" in capfd.readouterr().err
+    assert "make demo (CPU), or pip install '.[cuda]' (NVIDIA)" in capfd.readouterr().err

@@ -41,11 +41,15 @@ def make_job(plan: Plan, items: tuple[BatchItem, ...], *, chat: bool, system: st
     )
     decides = {"model": str(plan.model.path), "sampling": sampling, "chat": chat, "system": system}
     run = RunInfo(plan.model.name, decides)
-    return Job(plan, items, encoder.encode_all(items), run)
+    return Job(plan, items, encoder.encode_all(items), run, chat)
 
 
 def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
-    """Answer a few prompts: as text, as one JSON object, or, several into a pipe, as a record a line."""
+    """Answer a few prompts: as text, as one JSON object, or, several answers into a pipe, as a record a line.
+
+    Raises:
+        BcliError: a prompt cannot be answered, vLLM failed, or the person stopped it.
+    """
     from baichuan_cli.batch.answers import AnswerStream
     from baichuan_cli.batch.run import exit_code
     from baichuan_cli.cli.answers import Collected, Shown
@@ -54,19 +58,20 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
     for item in job.items:
         job.encode(item)  # a prompt that cannot be answered stops here, before the engine starts
     collected = Collected()
-    single = len(job.items) == 1
-    stream = out.interactive and single and "n" not in job.plan.sampling
+    single = len(job.items) == 1 and "n" not in job.plan.sampling
+    stream = out.interactive and single
 
     def open_answers(out: Output) -> Answers:
         if out.json_mode:
             return collected
-        if stream:
-            out.echo(str(job.items[0].prompt))
         if out.interactive or single:
-            return Shown(job.items, out, streamed=stream)
+            return Shown(job.items, out, chat=job.chat, streamed=stream)
         return AnswerStream(out.binary)
 
-    answered = answer(job, out, open_answers, stream=stream, verbose=verbose)
+    try:
+        answered = answer(job, out, open_answers, stream=stream, verbose=verbose)
+    except KeyboardInterrupt:
+        raise BcliError("Stopped.", exit_code=ExitCode.INTERRUPTED) from None
     result, ready = answered.result, answered.ready_seconds
     if out.json_mode:
         out.json(
@@ -78,6 +83,8 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
                 "seconds": round(result.seconds, 6),
             }
         )
+    elif "logprobs" in job.plan.sampling and (out.interactive or single):
+        out.note("the log-probabilities are in the output of --json")
     out.note(f"{result.completion_tokens} tokens in {result.seconds:.1f} s (engine ready in {ready:.1f} s)")
     return exit_code((), result)
 
@@ -96,11 +103,22 @@ def answer_batch(
 
     for bad in bad_lines:
         out.warning(f"{input_path}, line {bad.line}: {bad.reason}")
+    if not job.items:
+        raise BcliError(f"No line of {input_path} can be answered.", hint="What a line may hold: docs/batch.md")
+    if others := {item.model for item in job.items} - {None, job.plan.model.name}:
+        named = ", ".join(sorted(map(str, others)))
+        out.note(f"lines of {input_path} name other models ({named}); {job.plan.model.name} answers")
     if output_path is None:
         result = answer(job, out, lambda out: AnswerStream(out.binary), stream=False, verbose=verbose).result
         out.note(_summary(result))
         return exit_code(bad_lines, result)
     with open_answers(output_path, job.items, job.run, input_path=input_path) as file:
+        if not file.locked:
+            out.warning(f"{output_path} cannot be locked there: start no second bcli on it.")
+        if file.unrelated:
+            out.note(
+                f"{file.unrelated} answers in {output_path} are to prompts that are not in {input_path}; they stay"
+            )
         if len(file.answered) == len(job.items):
             result = BatchResult(total=len(job.items), skipped=len(job.items))
         else:
@@ -121,7 +139,7 @@ def answer_batch(
 def _summary(result: BatchResult) -> str:
     parts = [f"{result.done} answered"]
     parts += [f"{result.failed} failed"] if result.failed else []
-    parts += [f"{result.skipped} were there"] if result.skipped else []
+    parts += [f"{result.skipped} already there"] if result.skipped else []
     if result.seconds:
         rate = result.completion_tokens / result.seconds
         parts.append(f"{result.completion_tokens:,} tokens in {result.seconds:.1f} s, {rate:,.0f} tokens/s")

@@ -34,18 +34,25 @@ class Collected:
 class Shown:
     """Answers as text, in the order of the prompts.
 
+    On a terminal the prompt stands before its answer: on a line of its own in a chat, and otherwise so that the answer
+    reads on from it.
+
     Args:
-        streamed: the text of the only answer is already on the screen.
+        chat: prompts are asked in the chat format.
+        streamed: the text of the only answer comes to the screen by itself.
     """
 
     answered: frozenset[str] = frozenset()
 
-    def __init__(self, items: tuple[BatchItem, ...], out: Output, *, streamed: bool) -> None:
+    def __init__(self, items: tuple[BatchItem, ...], out: Output, *, chat: bool, streamed: bool) -> None:
         self._out = out
+        self._chat = chat
         self._streamed = streamed
         self._waiting = list(items)
-        self._several = len(items) > 1
         self._records: dict[str, Any] = {}
+        self._shown_any = False
+        if streamed:
+            self._echo(items[0])
 
     def write(self, record: Record) -> None:
         """Show this answer once those before it are shown."""
@@ -61,7 +68,11 @@ class Shown:
             self._out.text("")
         else:
             for choice in record["choices"]:
-                self._out.echo(str(item.prompt))
+                if self._shown_any:
+                    self._out.text("")
+                self._echo(item)
                 self._out.text(choice["text"])
-        if self._several and self._waiting:
-            self._out.text("")
+                self._shown_any = True
+
+    def _echo(self, item: BatchItem) -> None:
+        self._out.echo(f"{item.prompt}\n" if self._chat else str(item.prompt))

@@ -31,6 +31,7 @@ class Job:
     items: tuple[BatchItem, ...]
     requests: Mapping[str, Request | BcliError]  # by custom_id; an error where a prompt cannot be answered
     run: RunInfo
+    chat: bool  # plain prompts are asked in the chat format
 
     def encode(self, item: BatchItem) -> Request:
         """Return an item's request, or raise what stands against it."""

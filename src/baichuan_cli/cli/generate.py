@@ -18,6 +18,10 @@ _INPUT = "Prompts"
 
 
 def generate(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PROMPT]...", help="Prompts, the same as --prompt.", show_default=False),
+    ] = None,
     prompt: Annotated[
         list[str] | None, typer.Option("--prompt", "-p", help="A prompt; repeatable.", rich_help_panel=_INPUT)
     ] = None,
@@ -68,7 +72,7 @@ def generate(
 ) -> None:
     """Answer prompts.
 
-    bcli generate --prompt 床前明月光
+    bcli generate 床前明月光
 
     bcli generate --model baichuan2-7b-chat --chat --prompt 你好
 
@@ -80,7 +84,10 @@ def generate(
         raise BcliError("--vllm-version is for looking only.", hint="Add --explain or --dry-run.")
     if output_path is not None and input_path is None:
         raise BcliError("--output is for a batch.", hint="Give --input FILE, or redirect: bcli generate … > out.txt")
-    batch = None if planning_only else read_prompts(prompt or [], prompt_file, input_path)
+    prompts = [*(words or ()), *(prompt or ())]
+    batch = None
+    if prompts or prompt_file or input_path or not planning_only:
+        batch = read_prompts(prompts, prompt_file, input_path)
     plan, headline = make_plan(
         Wishes(
             model=model,
@@ -120,7 +127,7 @@ def generate(
         check(plan, out)
     if dry_run:
         show_dry_run(plan, out)
-    if batch is None:
+    if planning_only or batch is None:
         raise typer.Exit(ExitCode.REFUSED if plan.refusals else ExitCode.OK)
     job = make_job(plan, batch.items, chat=chat or system is not None, system=system)
     if input_path is not None:

@@ -54,7 +54,9 @@ def list_models(as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A name of `bcli models list`.", autocompletion=complete_model)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name of `bcli models list`.", autocompletion=complete_model)
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Show one model: its shape, its memory, its sources and its licence."""
@@ -87,15 +89,19 @@ def show(
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A folder with config.json, weights and tokenizer.model.")],
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH_OR_NAME", help="A folder with config.json and weights, or a model that is here."),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Read a local folder's own files: what it is, what is odd about it, and what it needs."""
     from baichuan_cli.catalog.checkpoint import read_checkpoint
+    from baichuan_cli.catalog.find_folder import find_folder
     from baichuan_cli.cli import model_facts
 
     out = Output(json_mode=as_json)
-    checkpoint = read_checkpoint(path.expanduser())
+    checkpoint = read_checkpoint(find_folder(path))
     files = [file.name for file in checkpoint.weights.paths]
     if as_json:
         out.json(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from baichuan_cli.cli.completion import complete_model
+from baichuan_cli.cli.completion import complete_model, complete_profile
 
 _ENGINE = "Engine settings (the profile decides what is not given)"
 _SAMPLING = "Sampling (the model's own generation config decides what is not given)"
@@ -26,7 +26,11 @@ ModelOption = Annotated[
 ]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", help="Hardware profile: a name, or a YAML file. Default: what is detected."),
+    typer.Option(
+        "--profile",
+        help="Hardware profile: a name, or a YAML file. Default: what is detected.",
+        autocompletion=complete_profile,
+    ),
 ]
 ExplainOption = Annotated[
     bool,
@@ -58,7 +62,10 @@ VllmVersionOption = Annotated[
     ),
 ]
 
-DtypeOption = Annotated[str | None, typer.Option("--dtype", metavar="DTYPE", rich_help_panel=_ENGINE)]
+DtypeOption = Annotated[
+    str | None,
+    typer.Option("--dtype", metavar="DTYPE", help="float16, bfloat16, float32 or auto.", rich_help_panel=_ENGINE),
+]
 TensorParallelOption = Annotated[
     int | None,
     typer.Option(
@@ -72,7 +79,8 @@ PipelineParallelOption = Annotated[
     ),
 ]
 QuantizationOption = Annotated[
-    str | None, typer.Option("--quantization", "-q", metavar="METHOD", rich_help_panel=_ENGINE)
+    str | None,
+    typer.Option("--quantization", "-q", metavar="METHOD", help="gptq, awq, … or none.", rich_help_panel=_ENGINE),
 ]
 MaxModelLenOption = Annotated[
     int | None,
@@ -105,9 +113,7 @@ TrustRemoteCodeOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="Any other vLLM engine argument; repeatable.", rich_help_panel=_ENGINE
-    ),
+    typer.Option("--set", metavar="NAME=VALUE", help="Another engine setting; repeatable.", rich_help_panel=_ENGINE),
 ]
 
 MaxTokensOption = Annotated[
@@ -116,14 +122,25 @@ MaxTokensOption = Annotated[
 TemperatureOption = Annotated[
     float | None, typer.Option("--temperature", min=0.0, help="0 is greedy.", rich_help_panel=_SAMPLING)
 ]
-TopPOption = Annotated[float | None, typer.Option("--top-p", min=0.0, max=1.0, rich_help_panel=_SAMPLING)]
+TopPOption = Annotated[
+    float | None,
+    typer.Option(
+        "--top-p", min=0.0, max=1.0, help="Choose among the likeliest tokens of this share.", rich_help_panel=_SAMPLING
+    ),
+]
 TopKOption = Annotated[
-    int | None, typer.Option("--top-k", min=-1, help="-1 switches it off.", rich_help_panel=_SAMPLING)
+    int | None,
+    typer.Option(
+        "--top-k", min=-1, help="Choose among this many likeliest tokens; -1 is off.", rich_help_panel=_SAMPLING
+    ),
 ]
 RepetitionPenaltyOption = Annotated[
-    float | None, typer.Option("--repetition-penalty", min=0.01, rich_help_panel=_SAMPLING)
+    float | None,
+    typer.Option("--repetition-penalty", min=0.01, help="Above 1 avoids repetition.", rich_help_panel=_SAMPLING),
 ]
-SeedOption = Annotated[int | None, typer.Option("--seed", min=0, rich_help_panel=_SAMPLING)]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Makes sampling repeatable.", rich_help_panel=_SAMPLING)
+]
 StopOption = Annotated[
     list[str] | None, typer.Option("--stop", help="Stop at this text; repeatable.", rich_help_panel=_SAMPLING)
 ]

@@ -51,6 +51,7 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plann
     from baichuan_cli.plan.layers import from_assignments, from_command_line, from_config, from_environment
     from baichuan_cli.plan.resolve import resolve
 
+    _refuse_twice(wishes)
     config = from_config(_config_file())
     model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
     profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
@@ -73,6 +74,16 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plann
     return Planned(plan, _headline(plan, "" if profile else f" ({detection.reason})"))
 
 
+def _refuse_twice(wishes: Wishes) -> None:
+    given = {name for name, value in wishes.settings.items() if value is not None}
+    for assignment in wishes.assignments:
+        name = assignment.partition("=")[0].strip().replace("-", "_")
+        if name in given:
+            raise BcliError(
+                f"{name} is given twice.", hint=f"Leave --set {assignment} or --{name.replace('_', '-')} out."
+            )
+
+
 def _config_file() -> Mapping[str, object] | None:
     from baichuan_cli.hardware.yaml_file import read_mapping
 
@@ -90,7 +101,7 @@ def _release(wanted: str | None) -> Release:
     if installed is None:
         raise BcliError(
             "vLLM is not installed in this Python environment.",
-            hint="On a CPU: pip install 'baichuan-cli[cpu]'; on NVIDIA: pip install 'baichuan-cli[cuda]'.\n"
+            hint="In the folder of bcli's source: make demo (CPU), or pip install '.[cuda]' (NVIDIA).\n"
             "On a DCU or AMD card use the vendor's image and install bcli into it.\n"
             "To see a plan only: --explain --vllm-version 0.5.0",
             exit_code=ExitCode.ENGINE,

@@ -26,7 +26,7 @@ def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: P
         raise BcliError("Prompts come from one place.", hint="Give --prompt, --prompt-file or --input, not several.")
     if input_path is not None:
         return read_batch(input_path)
-    texts = prompts or [_text(prompt_file)]
+    texts = prompts or [_read(prompt_file) if prompt_file else _standard_input()]
     for number, text in enumerate(texts, start=1):
         if not text:
             raise BcliError(
@@ -48,19 +48,24 @@ def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: P
     return Batch(items, bad_lines=())
 
 
-def _text(path: Path | None) -> str:
-    if path is None and sys.stdin.isatty():
-        raise BcliError(
-            "There is no prompt.", hint="bcli generate --prompt 床前明月光\necho 床前明月光 | bcli generate"
-        )
-    data = sys.stdin.buffer.read() if path is None else path.read_bytes()
+def _standard_input() -> str:
+    text = "" if sys.stdin.isatty() else _decode(sys.stdin.buffer.read(), "Standard input", "FILE")
+    if not text:
+        raise BcliError("There is no prompt.", hint="bcli generate 床前明月光\necho 床前明月光 | bcli generate")
+    return text
+
+
+def _read(path: Path) -> str:
+    return _decode(path.read_bytes(), str(path), str(path))
+
+
+def _decode(data: bytes, name: str, file: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        name = path or "Standard input"
         raise BcliError(
             f"{name} is not text in UTF-8: byte {data[error.start]:#04x} at position {error.start}.",
-            hint=f"Convert it first: iconv -f GB18030 -t UTF-8 {path or 'FILE'}",
+            hint=f"Convert it first: iconv -f GB18030 -t UTF-8 {file}",
             exit_code=ExitCode.INVALID,
         ) from None
     # Editors and echo end a file with a newline that is no part of the prompt.

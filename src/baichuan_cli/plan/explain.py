@@ -70,12 +70,11 @@ def refusal(plan: Plan) -> BcliError | None:
     refusals = plan.refusals
     if not refusals:
         return None
-    forceable = all(finding.forceable for finding in refusals)
-    hints = [finding.hint for finding in refusals if finding.hint]
-    if forceable:
+    first, *others = refusals
+    hints = [first.hint, *(f"Also refused: {_told(other)}" for other in others)]
+    if all(finding.forceable for finding in refusals):
         hints.append("Or try all the same with --force.")
-    message = "\n".join(_indented(finding.message) for finding in refusals)
-    return BcliError(message, hint="\n".join(hints), exit_code=ExitCode.REFUSED)
+    return BcliError(_indented(first.message), hint="\n".join(filter(None, hints)), exit_code=ExitCode.REFUSED)
 
 
 def _row(name: str, setting: Setting) -> Row:

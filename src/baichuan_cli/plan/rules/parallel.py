@@ -106,8 +106,15 @@ def cpu_ranks(draft: Draft) -> Iterator[Outcome]:
     if draft.profile.kind == "cpu" and ranks > nodes and "VLLM_CPU_OMP_THREADS_BIND" not in draft.exported:
         yield Refuse(
             f"{ranks} ranks on {nodes} NUMA node{'s' if nodes > 1 else ''}: vLLM gives each rank a node of its own.",
-            "Name the cores of each rank, for example: export VLLM_CPU_OMP_THREADS_BIND='0-3|4-7'",
+            f"Name the cores of each rank: export VLLM_CPU_OMP_THREADS_BIND='{_core_groups(draft, ranks)}'",
         )
+
+
+def _core_groups(draft: Draft, ranks: int) -> str:
+    """Return the cores shared out evenly in vLLM's notation; at least one each, even where there are too few."""
+    share = max(1, draft.machine.cpu_cores // ranks)
+    groups = [(rank * share, rank * share + share - 1) for rank in range(ranks)]
+    return "|".join(str(first) if first == last else f"{first}-{last}" for first, last in groups)
 
 
 def cards(draft: Draft) -> Iterator[Outcome]:
