@@ -45,6 +45,10 @@ def test_what_was_told_survives_saving_and_a_new_vocabulary(tmp_path: Path) -> N
     assert (tuned.alibi, tuned.norm_head, tuned.vocab_size) == (True, True, 125700)
 
 
+def test_the_class_of_baichuan_7b_stands_for_rotary_embeddings(tmp_path: Path) -> None:
+    assert not read(tmp_path, **THIRTEEN, architectures=["BaiChuanForCausalLM"]).alibi
+
+
 def test_explicit_values_win(tmp_path: Path) -> None:
     config = read(tmp_path, **SEVEN, vocab_size=70000, norm_head=True, alibi=True)
     assert (config.alibi, config.norm_head) == (True, True)

@@ -7,6 +7,7 @@ from typing import Any
 from transformers import AutoConfig, LlamaConfig
 
 _ALIBI_HIDDEN_SIZE = 5120  # Baichuan-13B and Baichuan2-13B
+_ROTARY_CLASS = "BaiChuanForCausalLM"  # Baichuan-7B
 _NORM_HEAD_VOCAB_SIZE = 125_696  # Baichuan2-7B and -13B
 _TRAINED_LENGTH = 4096  # tokens, all four models
 
@@ -21,7 +22,8 @@ class BaichuanConfig(LlamaConfig):  # type: ignore[misc]
     Args:
         max_position_embeddings: length in tokens; the 13B files have `model_max_length` instead.
         model_max_length: length in tokens where `max_position_embeddings` is absent.
-        alibi: ALiBi instead of rotary embeddings. Default: no `max_position_embeddings`, or hidden size 5120.
+        alibi: ALiBi instead of rotary embeddings. Default: no `max_position_embeddings`, or hidden size 5120, unless the
+            class is Baichuan-7B's, which has rotary embeddings in the official code and in vLLM's own.
         norm_head: the rows of `lm_head` are L2-normalised. Default: vocabulary of 125,696.
 
     Raises:
@@ -41,7 +43,8 @@ class BaichuanConfig(LlamaConfig):  # type: ignore[misc]
         length = max_position_embeddings or model_max_length or _TRAINED_LENGTH
         super().__init__(max_position_embeddings=length, **kwargs)
         if alibi is None:
-            alibi = max_position_embeddings is None or self.hidden_size == _ALIBI_HIDDEN_SIZE
+            by_shape = max_position_embeddings is None or self.hidden_size == _ALIBI_HIDDEN_SIZE
+            alibi = by_shape and _ROTARY_CLASS not in (self.architectures or ())
         if norm_head is None:
             norm_head = self.vocab_size == _NORM_HEAD_VOCAB_SIZE
         for name, value in (("alibi", alibi), ("norm_head", norm_head)):
