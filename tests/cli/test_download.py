@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -16,9 +17,12 @@ from safetensors.torch import load_file
 
 from baichuan_cli.__main__ import main
 from baichuan_cli.catalog.resolve import require_local, resolve_model
+from baichuan_cli.cli.download_progress import listening
+from baichuan_cli.cli.output import Output
 from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub import bring
+from baichuan_cli.hub.source import RemoteFile
 from baichuan_cli.hub.store import default_store
 from fakes.hub import COMMIT, FakeHub, Fault, running_hub, sha256
 
@@ -452,3 +456,28 @@ def test_a_conversion_that_was_cut_short_is_mended_by_the_same_command(
     folder = default_store().folder("baichuan-7b")
     assert sorted(path.name for path in folder.glob("*model*") if path.name != "tokenizer.model") == [WEIGHTS]
     assert resolve_model("baichuan-7b").weight_format == "safetensors"
+
+
+class Screen(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_on_a_terminal_show_the_whole_and_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    # rich keeps the environment that it was imported in.
+    monkeypatch.setattr("rich.console.Console._environ", {"TERM": "xterm", "COLUMNS": "80"})
+    screen = Screen()
+    files = [RemoteFile("a.bin", 1_000_000), RemoteFile("b.bin", 3_000_000)]
+    with listening(Output(stderr=screen), files, quiet=False) as listener:
+        listener.position(files[0], 500_000)
+        listener.position(files[1], 1_500_000)
+        listener.finished(files[0])
+        bars = listener._bars  # type: ignore[attr-defined]
+        assert [(task.description, task.completed, task.total) for task in bars.tasks] == [
+            ("total", 2_000_000, 4_000_000),
+            ("b.bin", 1_500_000, 3_000_000),
+        ]
+        bars.refresh()
+    assert "2.0/4.0 MB" in screen.getvalue()

@@ -7,6 +7,7 @@ continues an older one.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -122,6 +123,8 @@ def _transfer(
                 written.restart()
             except TemporaryProblem as problem:
                 patience.wait(problem)
+        out.flush()
+        os.fsync(out.fileno())  # the name that the file gets next must not outlive its content in a power failure
     return written.digest
 
 
