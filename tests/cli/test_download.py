@@ -167,6 +167,19 @@ def test_a_new_version_fetches_what_has_changed_and_drops_what_is_gone(bcli: Bcl
     assert not (folder / "training_report.json").exists()
 
 
+def test_what_other_versions_and_conversions_left_behind_goes(bcli: Bcli, hub: FakeHub) -> None:
+    folder = default_store().folder("baichuan-7b")
+    (folder / "sub").mkdir(parents=True)
+    for name in (
+        "gone.bin.0123456789ab.incomplete",
+        "sub/x.incomplete",
+        "model-00001-of-00002.safetensors.incomplete",
+    ):
+        (folder / name).write_bytes(b"left")
+    bcli("baichuan-7b")
+    assert list(folder.rglob("*.incomplete")) == []
+
+
 def test_quiet_prints_the_folder_and_nothing_else(bcli: Bcli, hub: FakeHub) -> None:
     assert bcli("baichuan-7b", "--quiet") == Ran(0, FOLDER, "")
 
@@ -471,13 +484,15 @@ def test_bars_on_a_terminal_show_the_whole_and_each_file(monkeypatch: pytest.Mon
     screen = Screen()
     files = [RemoteFile("a.bin", 1_000_000), RemoteFile("b.bin", 3_000_000)]
     with listening(Output(stderr=screen), files, quiet=False) as listener:
+        listener.position(files[0], 0)
+        listener.position(files[1], 1_000_000)  # was here
         listener.position(files[0], 500_000)
         listener.position(files[1], 1_500_000)
         listener.finished(files[0])
         bars = listener._bars  # type: ignore[attr-defined]
         assert [(task.description, task.completed, task.total) for task in bars.tasks] == [
-            ("total", 2_000_000, 4_000_000),
+            ("total", 1_000_000, 3_000_000),
             ("b.bin", 1_500_000, 3_000_000),
         ]
         bars.refresh()
-    assert "2.0/4.0 MB" in screen.getvalue()
+    assert "1.0/3.0 MB" in screen.getvalue()

@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+_DATE = "2024-02-26T08:58:12.000Z"
 COMMIT = "84603cde5ebffb6084e476cfaeceaf0b8b91fe54"
 _LFS_BYTES = 4096  # files from this size on are git-lfs files
 
@@ -163,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json([_tree_entry(path, content) for path, content in repository.files.items()])
             return
         siblings = [_sibling(path, content, repository.listed) for path, content in repository.files.items()]
-        self._json({"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings})
+        told = {"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings}
+        self._json({**told, "private": False, "downloads": 0, "likes": 0, "tags": [], "lastModified": _DATE})
 
     def _resolve(self, name: str, revision: str, path: str, *, body: bool) -> None:
         repository = self._repository(name, revision)

@@ -24,6 +24,7 @@ def download_dataset(
     """
     from baichuan_cli.hub.download import make_job, require_space, run
     from baichuan_cli.hub.sources import dataset_sources, first_answer
+    from baichuan_cli.hub.store import Store
 
     with out.status("Asking for the file …"):
         found = first_answer(dataset_sources(dataset.repository, source), revision)
@@ -42,7 +43,10 @@ def download_dataset(
     if not dry_run:
         require_space(job, 0)
         try:
-            with listening(out, job.missing, quiet=quiet or out.json_mode) as listener:
+            with (
+                Store(dataset.folder.parent).lock(dataset.name),
+                listening(out, job.missing, quiet=quiet or out.json_mode) as listener,
+            ):
                 run(job, listener, lambda _: None, workers=1)
         except KeyboardInterrupt:
             raise BcliError(

@@ -48,22 +48,29 @@ class Lines(Silent):
 
 
 class Bars(Silent):
-    """Show a bar for everything and one for each file under way."""
+    """Show a bar for everything that is to come and one for each file under way.
+
+    What an earlier run has left is no part of the first bar: it would count as very fast.
+    """
 
     def __init__(self, out: Output, bars: Progress, files: Sequence[RemoteFile]) -> None:
         super().__init__(out)
         self._bars = bars
-        self._positions = {file.path: 0 for file in files}
+        self._size = sum(file.size or 0 for file in files)
+        self._starts: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
         self._tasks: dict[str, TaskID] = {}
-        self._total = bars.add_task("total", total=sum(file.size or 0 for file in files))
+        self._total = bars.add_task("total", total=self._size)
 
     def position(self, file: RemoteFile, byte: int) -> None:
         """Move the bars."""
         if file.path not in self._tasks:
-            self._tasks[file.path] = self._bars.add_task(file.path, total=file.size)
+            self._tasks[file.path] = self._bars.add_task(file.path, total=file.size, completed=byte)
         self._bars.update(self._tasks[file.path], completed=byte)
+        self._starts[file.path] = min(byte, self._starts.get(file.path, byte))
         self._positions[file.path] = byte
-        self._bars.update(self._total, completed=sum(self._positions.copy().values()))
+        start, done = sum(self._starts.copy().values()), sum(self._positions.copy().values())
+        self._bars.update(self._total, total=self._size - start, completed=done - start)
 
     def finished(self, file: RemoteFile) -> None:
         """Take the file's bar away."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from baichuan_cli.catalog.checkpoint import read_checkpoint
 from baichuan_cli.hub.convert import convert_weights, put_in_place
 from baichuan_cli.hub.download import Job, run
-from baichuan_cli.hub.fetch import Listener
+from baichuan_cli.hub.fetch import UNFINISHED_SUFFIX, Listener
 from baichuan_cli.hub.manifest import FileRecord, Manifest
 from baichuan_cli.hub.selection import is_bin_weight
 from baichuan_cli.hub.source import Listing
@@ -50,6 +50,8 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
     _remove(job.folder, gone)
     if whole:
         read_checkpoint(job.folder)
+        for unfinished in job.folder.rglob(f"*{UNFINISHED_SUFFIX}"):
+            unfinished.unlink()  # of another version, or of a conversion that was stopped
     manifest = manifest.model_copy(
         update={"files": {**converted, **records}, "state": "complete" if whole else "partial"}
     )

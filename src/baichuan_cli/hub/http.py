@@ -46,7 +46,7 @@ class _Body:
         try:
             count = self._response.readinto(buffer)
         except (OSError, http.client.HTTPException) as error:
-            raise TemporaryProblem(f"the connection broke ({error or type(error).__name__})") from None
+            raise TemporaryProblem(f"the connection broke ({_cause(error)})") from None
         if not count and self._response.length:
             raise TemporaryProblem(f"the connection ended {self._response.length:,} bytes early")
         return count
@@ -112,7 +112,7 @@ def _respond(request: urllib.request.Request) -> Any:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise SourceError(f"the certificate of {request.host} is not trusted ({reason.verify_message})") from None
-        raise TemporaryProblem(f"{request.host} did not answer ({reason or type(reason).__name__})") from None
+        raise TemporaryProblem(f"{request.host} did not answer ({_cause(reason)})") from None
 
 
 def _start(response: http.client.HTTPResponse, offset: int) -> int:
@@ -133,6 +133,10 @@ def _retry_after(error: urllib.error.HTTPError) -> float | None:
         return float(text)
     date = email.utils.parsedate_tz(text)
     return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+
+
+def _cause(reason: object) -> str:
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

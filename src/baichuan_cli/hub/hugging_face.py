@@ -139,4 +139,7 @@ def _transport_errors() -> tuple[type[Exception], ...]:
 
 
 def _cause(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """Return what lies at the bottom of it, without what the HTTP libraries wrap around."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
