@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub.fetch import fetch_file, unfinished_path
@@ -234,6 +236,38 @@ def test_an_unknown_size_is_no_obstacle(hub: FakeHub, tmp_path: Path) -> None:
     assert fetching.file.size is None
     assert fetching() == FileRecord(size=5, sha256=sha256(content))
     fetching.check(content)
+
+
+def test_a_file_that_is_longer_than_promised_does_not_fill_the_disk(hub: FakeHub, tmp_path: Path) -> None:
+    fetching = Fetching(hub, tmp_path, b"x" * 4000, size=100)
+    hub.repositories[NAME].files[FILE] = b"x" * 2_000_000
+    with pytest.raises(BcliError, match="arrived damaged twice"):
+        fetching()
+    assert max(fetching.watcher.positions) < 300_000
+
+
+FAULTS = st.builds(
+    Fault,
+    status=st.sampled_from([0, 0, 0, 0, 416, 429, 500, 503]),
+    cut_after=st.none() | st.integers(0, len(CONTENT)),
+    reset=st.booleans(),
+    short_by=st.sampled_from([0, 0, 1, 300_000]),
+    no_length=st.booleans(),
+    ignore_range=st.booleans(),
+    wrong_range=st.booleans(),
+)
+
+
+@given(faults=st.lists(FAULTS, max_size=5), there=st.integers(0, len(CONTENT)), sound=st.booleans())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_the_file_is_right_in_the_end(
+    hub: FakeHub, tmp_path_factory: pytest.TempPathFactory, faults: list[Fault], there: int, sound: bool
+) -> None:
+    fetching = Fetching(hub, tmp_path_factory.mktemp("any"))
+    fetching.partial.write_bytes(CONTENT[:there] if sound else bytes(there))
+    hub.faults[FILE] = list(faults)
+    fetching()
+    fetching.check()
 
 
 def test_a_stop_keeps_what_came(hub: FakeHub, fetching: Fetching) -> None:

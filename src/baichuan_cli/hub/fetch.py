@@ -111,6 +111,8 @@ def _transfer(
                             raise StoppedError
                         written.add(count)
                         listener.position(file, written.position)
+                        if file.size is not None and written.position > file.size:
+                            break  # it will not become right, and the disk was asked for no more
                         if written.position > furthest:
                             furthest = written.position
                             patience.restore()
