@@ -496,3 +496,33 @@ def test_bars_on_a_terminal_show_the_whole_and_each_file(monkeypatch: pytest.Mon
         ]
         bars.refresh()
     assert "1.0/3.0 MB" in screen.getvalue()
+
+
+def test_a_repository_that_the_catalogue_does_not_know_is_read_first(bcli: Bcli, hub: FakeHub) -> None:
+    hub.add("someone/My-Tune", FILES)
+    ran = bcli("someone/My-Tune", "--max-workers", "1")
+    assert (ran.code, ran.stdout) == (0, "HOME/data/models/someone--my-tune\n")
+    lines = ran.stderr.splitlines()
+    assert lines[0] == f"someone/My-Tune @ {COMMIT[:7]} · 8.7 MB in 7 files · from huggingface"
+    assert lines[2] == "memory  cpu profile, bfloat16: 8.3 MiB weights + 8.0 MiB KV (2,048 tokens), fits"
+    assert lines[-1] == "checked 7 files (sha256) · bcli generate --model someone--my-tune"
+    assert resolve_model("someone--my-tune").path == default_store().folder("someone--my-tune")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (b'{"model_type": "llama"}', "someone/Other is no Baichuan language model: its config.json says 'llama'."),
+        (b"{", "config.json is damaged: Expecting property name enclosed in double quotes in line 1."),
+        (None, "someone/Other is no model: it has no config.json."),
+    ],
+)
+def test_what_is_no_baichuan_is_refused_before_its_weights_come(
+    bcli: Bcli, hub: FakeHub, config: bytes | None, message: str
+) -> None:
+    files = {**FILES, "config.json": config}
+    hub.add("someone/Other", {name: content for name, content in files.items() if content is not None})
+    ran = bcli("someone/Other")
+    assert ran.stderr.splitlines()[0] == f"error: {message}"
+    assert WEIGHTS not in [path for path, _ in hub.requests]
+    assert default_store().names() == []

@@ -17,7 +17,7 @@ from baichuan_cli.hub.git_server import GitServer
 from baichuan_cli.hub.hugging_face import HuggingFace
 from baichuan_cli.hub.modelscope import ModelScope
 from baichuan_cli.hub.source import Listing, RemoteFile, Source, SourceError
-from baichuan_cli.hub.sources import first_answer, sources_of
+from baichuan_cli.hub.sources import first_answer, places_of, sources_of
 from fakes.git_server import FakeGitServer, running_git_server
 from fakes.hub import COMMIT, FakeHub, Fault, git_sha1, sha256
 
@@ -200,18 +200,21 @@ def test_a_folder_without_a_model_and_a_revision_of_a_folder_are_refused(tree: P
 
 
 def test_auto_goes_through_the_catalogue_in_its_order() -> None:
-    assert [source.name for source in sources_of(entry(), "auto")] == [
+    assert [source.name for source in sources_of(places_of(entry()), "auto")] == [
         "huggingface",
         "hf-mirror",
         "modelscope",
         "aimodels",
     ]
-    assert [source.name for source in sources_of(entry("baichuan-7b-gptq"), "auto")] == ["huggingface", "hf-mirror"]
+    assert [source.name for source in sources_of(places_of(entry("baichuan-7b-gptq")), "auto")] == [
+        "huggingface",
+        "hf-mirror",
+    ]
 
 
 def test_the_first_that_has_it_is_taken_and_the_others_are_accounted_for(hub: FakeHub) -> None:
     hub.add("baichuan-inc/baichuan-7B", FILES)  # ModelScope's spelling only
-    found = first_answer(sources_of(entry(), "auto"), None)
+    found = first_answer(sources_of(places_of(entry()), "auto"), None)
     assert found.source.name == "modelscope"
     reason = f"it has no {NAME}, or shows it only with a token"
     assert found.passed_over == (f"huggingface: {reason}", f"hf-mirror: {reason}")
@@ -220,7 +223,7 @@ def test_the_first_that_has_it_is_taken_and_the_others_are_accounted_for(hub: Fa
 def test_where_no_source_has_it_every_reason_is_told(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SourceError) as caught:
-        first_answer(sources_of(entry(), "auto"), None)
+        first_answer(sources_of(places_of(entry()), "auto"), None)
     assert caught.value.message.splitlines() == [
         "No source has it:",
         f"  huggingface: it has no {NAME}, or shows it only with a token",

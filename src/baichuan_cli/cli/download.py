@@ -17,7 +17,7 @@ def download(
     name: Annotated[
         str,
         typer.Argument(
-            help="A name of `bcli models list`, or sharegpt: the data set of the benchmark.",
+            help="A name of `bcli models list`, a repository such as org/name, or sharegpt, the benchmark's data set.",
             autocompletion=complete_download,
         ),
     ],

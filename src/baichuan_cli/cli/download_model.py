@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baichuan_cli.cli import download_report
-from baichuan_cli.cli.download_progress import listening
+from baichuan_cli.cli.download_progress import Silent, listening
 from baichuan_cli.cli.download_report import Preview
 from baichuan_cli.errors import BcliError, ExitCode
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from baichuan_cli.catalog.schema import Entry
     from baichuan_cli.cli.output import Output
     from baichuan_cli.hub.store import Store
+
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,10 @@ def download_model(wanted: Wanted, out: Output, *, dry_run: bool, quiet: bool) -
     from baichuan_cli.catalog.schema import BundledEntry
     from baichuan_cli.hub.store import default_store
 
-    entry = load_catalogue().get(wanted.name)
+    catalogue = load_catalogue()
+    entry = catalogue.find(wanted.name)
+    if entry is None and not _REPOSITORY.fullmatch(wanted.name):
+        entry = catalogue.get(wanted.name)  # says which names are near
     if isinstance(entry, BundledEntry):
         raise BcliError(
             f"{entry.name} comes with bcli.", hint=f"bcli generate --model {entry.name} --prompt 床前明月光"
@@ -56,14 +63,14 @@ def download_model(wanted: Wanted, out: Output, *, dry_run: bool, quiet: bool) -
     store = default_store()
     if dry_run:
         download_report.show(_preview(wanted, entry, store, out), out)
-    elif wanted.anywhere and (folder := _elsewhere(entry, store)):
+    elif entry and wanted.anywhere and (folder := _elsewhere(entry, store)):
         download_report.show_elsewhere(entry.command_name, folder, out, quiet=quiet)
     else:
-        with store.lock(entry.command_name):
+        with store.lock(_store_name(wanted, entry)):
             _download(wanted, entry, store, out, quiet=quiet or out.json_mode)
 
 
-def _download(wanted: Wanted, entry: Entry, store: Store, out: Output, *, quiet: bool) -> None:
+def _download(wanted: Wanted, entry: Entry | None, store: Store, out: Output, *, quiet: bool) -> None:
     from baichuan_cli.hub.bring import bring_model, convert_model
     from baichuan_cli.hub.download import require_space
 
@@ -93,15 +100,16 @@ def _download(wanted: Wanted, entry: Entry, store: Store, out: Output, *, quiet:
     download_report.show_result(preview, manifest, patched, out)
 
 
-def _preview(wanted: Wanted, entry: Entry, store: Store, out: Output) -> Preview:
+def _preview(wanted: Wanted, entry: Entry | None, store: Store, out: Output) -> Preview:
     from baichuan_cli.catalog.catalogue import load_catalogue
     from baichuan_cli.cli.memory_verdict import judge
     from baichuan_cli.hub.bring import converted_files
     from baichuan_cli.hub.download import make_job
+    from baichuan_cli.hub.remote_model import read_remote_model
     from baichuan_cli.hub.selection import select
-    from baichuan_cli.hub.sources import first_answer, sources_of
+    from baichuan_cli.hub.sources import first_answer, places_of, places_of_repository, sources_of
 
-    name = entry.command_name
+    name = _store_name(wanted, entry)
     manifest = store.read(name)
     if manifest is not None and manifest.folder is not None:
         raise BcliError(
@@ -109,8 +117,13 @@ def _preview(wanted: Wanted, entry: Entry, store: Store, out: Output) -> Preview
             hint=f"Forget that first: bcli models rm {name}",
         )
     with out.status("Asking for the list of files …"):
-        found = first_answer(sources_of(entry, wanted.source), wanted.revision)
+        places = places_of(entry) if entry else places_of_repository(wanted.name)
+        found = first_answer(sources_of(places, wanted.source), wanted.revision)
     selection = select(found.listing, wanted.include, wanted.exclude)
+    if entry:
+        model = load_catalogue().model(entry)
+    else:
+        model = read_remote_model(name, found.source, found.listing, selection, Silent(out))
     converted = bool(converted_files(manifest, found.listing))
     if converted:
         selection = selection.without_bin()
@@ -121,8 +134,13 @@ def _preview(wanted: Wanted, entry: Entry, store: Store, out: Output) -> Preview
         left=selection.left,
         whole=selection.has_weights or converted,
         extra_bytes=selection.bin_bytes if wanted.safetensors else 0,
-        verdict=judge(load_catalogue().model(entry), wanted.profile),
+        verdict=judge(model, wanted.profile),
     )
+
+
+def _store_name(wanted: Wanted, entry: Entry | None) -> str:
+    """Return what the store calls a model; a repository's owner keeps it apart from the catalogue's names."""
+    return entry.command_name if entry else wanted.name.replace("/", "--").lower()
 
 
 def _elsewhere(entry: Entry, store: Store) -> Path | None:

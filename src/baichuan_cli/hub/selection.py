@@ -43,6 +43,12 @@ class Selection:
         """Return the size of the `.bin` weights."""
         return sum(file.size or 0 for file in self.files if is_bin_weight(file.path))
 
+    @property
+    def weight_bytes(self) -> int:
+        """Return the size of all weights."""
+        weights = (file for file in self.files if _matches(file, _SAFETENSORS[:1] + _BIN[:1]))
+        return sum(file.size or 0 for file in weights)
+
     def without_bin(self) -> Selection:
         """Return the same without `.bin` weights."""
         return Selection(tuple(file for file in self.files if not is_bin_weight(file.path)), self.left)

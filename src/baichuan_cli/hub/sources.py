@@ -25,29 +25,52 @@ class Found:
     passed_over: tuple[str, ...]  # such as "huggingface: it did not answer"
 
 
-def sources_of(entry: Entry, wanted: str) -> tuple[Source, ...]:
-    """Return the sources to try for a model of the catalogue, in its order.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a model can be had."""
+
+    name: str  # as messages call it
+    huggingface: str
+    modelscope: str | None = None
+    aimodels: str | None = None
+    folder_names: tuple[str, ...] = ()  # what it may be called in a tree of models
+
+
+def places_of(entry: Entry) -> Places:
+    """Return where a model of the catalogue can be had."""
+    sources = entry.sources
+    names = (entry.name, *entry.aliases, sources.huggingface)
+    return Places(entry.command_name, sources.huggingface, sources.modelscope, sources.aimodels, names)
+
+
+def places_of_repository(repository: str) -> Places:
+    """Return where a repository such as "org/name" may be had that the catalogue does not know."""
+    return Places(repository, repository, repository, folder_names=(repository, repository.rpartition("/")[2]))
+
+
+def sources_of(places: Places, wanted: str) -> tuple[Source, ...]:
+    """Return the sources to try for a model, in the catalogue's order.
 
     Args:
-        entry: the model.
+        places: where it can be had.
         wanted: "auto", one of `NAMES`, a folder or a `file://` address.
 
     Raises:
         BcliError: there is no such source, or it does not have the model.
     """
     if "/" in wanted or wanted.startswith((".", "~")):
-        return (Folder(wanted, (entry.name, *entry.aliases, entry.sources.huggingface)),)
+        return (Folder(wanted, places.folder_names),)
     if wanted == "auto":
-        return tuple(make() for name in NAMES if (make := _maker(entry, name)))
+        return tuple(make() for name in NAMES if (make := _maker(places, name)))
     if wanted not in NAMES:
         raise BcliError(
             f"There is no source {wanted!r}.", hint=f"Use auto, {', '.join(NAMES)}, or a folder such as ./models"
         )
-    if make := _maker(entry, wanted):
+    if make := _maker(places, wanted):
         return (make(),)
-    has_it = [name for name in NAMES if _maker(entry, name)]
+    has_it = [name for name in NAMES if _maker(places, name)]
     raise BcliError(
-        f"{entry.command_name} is not on {wanted}, as far as the catalogue knows.",
+        f"{places.name} is not on {wanted}, as far as the catalogue knows.",
         hint=f"It is on {', '.join(has_it)}.",
         exit_code=ExitCode.NOT_FOUND,
     )
@@ -91,15 +114,14 @@ def first_answer(sources: Sequence[Source], revision: str | None) -> Found:
     )
 
 
-def _maker(entry: Entry, name: str) -> Callable[[], Source] | None:
-    sources = entry.sources
+def _maker(places: Places, name: str) -> Callable[[], Source] | None:
     match name:
         case "huggingface":
-            return lambda: HuggingFace(sources.huggingface)
+            return lambda: HuggingFace(places.huggingface)
         case "hf-mirror":
-            return lambda: HuggingFace(sources.huggingface, name="hf-mirror", endpoint=MIRROR)
-        case "modelscope" if repository := sources.modelscope:
+            return lambda: HuggingFace(places.huggingface, name="hf-mirror", endpoint=MIRROR)
+        case "modelscope" if repository := places.modelscope:
             return lambda: ModelScope(repository)
-        case "aimodels" if address := sources.aimodels:
+        case "aimodels" if address := places.aimodels:
             return lambda: GitServer(address)
     return None
