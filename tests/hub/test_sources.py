@@ -143,6 +143,15 @@ def test_a_git_server_s_refusals_are_told(git_server: FakeGitServer, tmp_path: P
         fetch_all(source, listing, tmp_path)
 
 
+def test_large_files_in_git_itself_are_left_to_other_sources(
+    git_server: FakeGitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baichuan_cli.hub.git_server._LARGEST_BLOB", 500)
+    git_server.add("Baichuan-7B", {"config.json": b"{}", "pytorch_model.bin": b"x" * 900})
+    with pytest.raises(SourceError, match=r"keeps pytorch_model\.bin in git itself"):
+        GitServer(f"{git_server.address}/Baichuan-7B").list_files(None)
+
+
 def test_without_git_the_git_server_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SourceError, match=r"Git is not installed\."):

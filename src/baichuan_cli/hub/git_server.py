@@ -23,6 +23,7 @@ from baichuan_cli.hub.source import Content, Listing, RemoteFile, SourceError
 
 _LFS_JSON = "application/vnd.git-lfs+json"
 _LONGEST_POINTER = 1024  # bytes, by git-lfs' specification
+_LARGEST_BLOB = 64 << 20  # bytes; what is larger belongs into git-lfs, and could not be resumed from git
 _POINTER = re.compile(rb"version https://git-lfs\S*\n(?:ext-.*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n")
 
 
@@ -69,12 +70,14 @@ class GitServer:
             raise SourceError(f"it answered {error.status} for {file.path}") from None
 
     def _read_tree(self, clone: str, commit: str) -> Iterator[RemoteFile]:
-        for line in _git(clone, "ls-tree", "-r", "-z", commit).split(b"\0")[:-1]:
+        for line in _git(clone, "ls-tree", "-r", "-l", "-z", commit).split(b"\0")[:-1]:
             description, _, path = line.partition(b"\t")
-            _, kind, git_sha1 = description.decode().split()
+            _, kind, git_sha1, size = description.decode().split()
             if kind != "blob":
                 continue
             name = os.fsdecode(path)
+            if int(size) > _LARGEST_BLOB:
+                raise SourceError(f"it keeps {name} in git itself, and not in git-lfs")
             content = _git(clone, "cat-file", "blob", git_sha1)
             pointer = _POINTER.match(content) if len(content) < _LONGEST_POINTER else None
             if pointer:
