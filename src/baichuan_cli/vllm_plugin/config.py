@@ -22,8 +22,8 @@ class BaichuanConfig(LlamaConfig):  # type: ignore[misc]
     Args:
         max_position_embeddings: length in tokens; the 13B files have `model_max_length` instead.
         model_max_length: length in tokens where `max_position_embeddings` is absent.
-        alibi: ALiBi instead of rotary embeddings. Default: no `max_position_embeddings`, or hidden size 5120, unless the
-            class is Baichuan-7B's, which has rotary embeddings in the official code and in vLLM's own.
+        alibi: ALiBi instead of rotary embeddings. Default: no `max_position_embeddings`, or hidden size 5120, unless
+            the class is Baichuan-7B's, which has rotary embeddings in the official code and in vLLM's own.
         norm_head: the rows of `lm_head` are L2-normalised. Default: vocabulary of 125,696.
 
     Raises:
