@@ -31,11 +31,6 @@ def state_dir() -> Path:
     return _folder("state")
 
 
-def cache_dir() -> Path:
-    """Return the folder of what can be made again at any time."""
-    return _folder("cache")
-
-
 def huggingface_home() -> Path:
     """Return the folder of Hugging Face's caches, by the environment variables that huggingface_hub reads."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

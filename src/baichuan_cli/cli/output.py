@@ -55,9 +55,9 @@ class Output:
         self._stdout.write(text + end)
         self._stdout.flush()
 
-    def json(self, data: Mapping[str, object], *, indent: int | None = 2) -> None:
-        """Write one JSON object; `indent=None` makes it one line of a JSONL stream."""
-        self.text(json.dumps(data, ensure_ascii=False, indent=indent))
+    def json(self, data: Mapping[str, object]) -> None:
+        """Write one JSON object, its Chinese readable."""
+        self.text(json.dumps(data, ensure_ascii=False, indent=2))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write rows under a header, aligned by display width so that Chinese lines up."""
