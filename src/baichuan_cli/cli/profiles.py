@@ -28,13 +28,13 @@ NameArgument = Annotated[
 
 
 @app.command("list")
-def list_command(json_mode: JsonOption = False) -> None:
+def list_command(as_json: JsonOption = False) -> None:
     """List the profiles that come with bcli, and your own."""
     from baichuan_cli.hardware.load import list_profiles
 
-    out = Output(json_mode=json_mode)
+    out = Output(json_mode=as_json)
     entries = list_profiles(user_profiles_dir())
-    if json_mode:
+    if as_json:
         profiles = [
             {"name": entry.file.name, "title": entry.title, "problem": entry.problem, **_file_json(entry.file)}
             for entry in entries
@@ -57,20 +57,20 @@ def show_command(
     source: Annotated[
         bool, typer.Option("--source", help="Print the file itself: the evidence for each value is in its comments.")
     ] = False,
-    json_mode: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a profile says, with what it extends, and why."""
     from baichuan_cli.hardware.describe import hardware_facts, preference_rows
     from baichuan_cli.hardware.load import ancestors, find_profile, load_file
 
-    out = Output(json_mode=json_mode)
+    out = Output(json_mode=as_json)
     file = find_profile(name, user_dir=user_profiles_dir())
     profile = load_file(file, user_dir=user_profiles_dir())
     parents = ancestors(file, user_dir=user_profiles_dir())
     if source:
         out.text(file.path.read_text(encoding="utf-8"), end="")
         return
-    if json_mode:
+    if as_json:
         names = [parent.name for parent in parents]
         out.json({"schema": SCHEMA, **_file_json(file), "extends": names, "profile": profile.model_dump(mode="json")})
         return
@@ -87,28 +87,28 @@ def show_command(
 
 @app.command("validate")
 def validate_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile of your own.")], json_mode: JsonOption = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile of your own.")], as_json: JsonOption = False
 ) -> None:
     """Check a profile file, with what it extends."""
     from baichuan_cli.hardware.files import ProfileFile
     from baichuan_cli.hardware.load import load_file
 
-    out = Output(json_mode=json_mode)
+    out = Output(json_mode=as_json)
     profile = load_file(ProfileFile(file.stem, file, "file"), user_dir=user_profiles_dir())
-    if json_mode:
+    if as_json:
         out.json({"schema": SCHEMA, "valid": True, "name": profile.name, "path": str(file)})
     else:
         out.text(f"{file} is a valid profile: {profile.name} · {profile.title}")
 
 
 @app.command("detect")
-def detect_command(json_mode: JsonOption = False) -> None:
+def detect_command(as_json: JsonOption = False) -> None:
     """Look at this machine, show each step and what it saw, and name the profile that fits."""
     from baichuan_cli.hardware.detect import detect
 
-    out = Output(json_mode=json_mode)
+    out = Output(json_mode=as_json)
     found = detect()
-    if json_mode:
+    if as_json:
         out.json(
             {
                 "schema": SCHEMA,
