@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from baichuan_cli import paths
 from baichuan_cli.catalog.model import Model
@@ -13,6 +13,7 @@ from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from baichuan_cli.cli.output import Output
+    from baichuan_cli.plan.draft import Purpose
     from baichuan_cli.plan.model import Plan
     from baichuan_cli.plan.release import Release
 
@@ -39,7 +40,7 @@ class Planned(NamedTuple):
     headline: str
 
 
-def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Planned:
+def make_plan(wishes: Wishes, *, purpose: Purpose) -> Planned:
     """Return the plan; it may hold refusals, and the model may not be on this machine.
 
     Raises:
@@ -47,6 +48,7 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plann
     """
     from baichuan_cli.catalog.resolve import resolve_model
     from baichuan_cli.hardware.detect import detect
+    from baichuan_cli.hardware.files import user_profiles_dir
     from baichuan_cli.hardware.load import load_profile
     from baichuan_cli.plan.layers import from_assignments, from_command_line, from_config, from_environment
     from baichuan_cli.plan.resolve import resolve
@@ -64,7 +66,7 @@ def make_plan(wishes: Wishes, *, purpose: Literal["offline", "server"]) -> Plann
     )
     plan = resolve(
         model if isinstance(model, Model) else resolve_model(model),
-        load_profile(profile or detection.profile_name, user_dir=paths.config_dir() / "profiles"),
+        load_profile(profile or detection.profile_name, user_dir=user_profiles_dir()),
         _release(wishes.vllm_version),
         detection.machine,
         layers,
@@ -85,7 +87,7 @@ def _refuse_twice(wishes: Wishes) -> None:
 
 
 def _config_file() -> Mapping[str, object] | None:
-    from baichuan_cli.hardware.yaml_file import read_mapping
+    from baichuan_cli.yaml_file import read_mapping
 
     path = paths.config_dir() / "config.yaml"
     return read_mapping(path) if path.exists() else None

@@ -1,7 +1,7 @@
 """Find a profile by name or path, fold in what it extends, and check it.
 
-load_profile("k100-ai", user_dir=config_dir() / "profiles")
-load_profile("./my-card.yaml", user_dir=config_dir() / "profiles")
+load_profile("k100-ai", user_dir=user_profiles_dir())
+load_profile("./my-card.yaml", user_dir=user_profiles_dir())
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _entry(file: ProfileFile, user_dir: Path) -> ProfileEntry:
 
 
 def _with_ancestors(file: ProfileFile, user_dir: Path) -> Sequence[tuple[ProfileFile, Mapping[str, Any]]]:
-    from baichuan_cli.hardware.yaml_file import read_mapping
+    from baichuan_cli.yaml_file import read_mapping
 
     chain: list[tuple[ProfileFile, Mapping[str, Any]]] = []
     current: ProfileFile | None = file
