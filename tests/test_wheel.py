@@ -17,14 +17,16 @@ from pathlib import Path
 import pytest
 
 from baichuan_cli import __version__
+from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import ExitCode
+from fakes.hub import running_hub
 
 ROOT = Path(__file__).parents[1]
 
 #: The least that pyproject.toml promises to work with, as in the vendor's image for DCU with Python 3.10.
 #: PyYAML 6.0.0 has no wheel that still builds, and Typer 0.12 needs a Click of its time.
 OLDEST = ("typer==0.12.4", "click<8.2", "rich==13.7.0", "pydantic==2.7.0", "PyYAML==6.0.1")
-OLDEST += ("packaging==23.0", "platformdirs==4.0.0", "protobuf==3.20.0")
+OLDEST += ("packaging==23.0", "platformdirs==4.0.0", "protobuf==3.20.0", "huggingface_hub==0.23.0")
 
 
 def _python_3_10() -> str | None:
@@ -99,6 +101,25 @@ def test_version_and_help(bcli: Path) -> None:
         done = _run(bcli, *command, "--help")
         assert done.returncode == 0, done.stderr
         assert "Usage: bcli" in done.stdout
+
+
+def test_a_model_is_downloaded_from_a_hub(bcli: Path, tmp_path: Path) -> None:
+    with running_hub() as hub:
+        hub.add(
+            "baichuan-inc/Baichuan-7B",
+            {path.name: path.read_bytes() for path in demo_path("demo").iterdir() if path.is_file()},
+        )
+        environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": "0"}
+        done = subprocess.run(
+            [bcli, "download", "baichuan-7b", "--source", "huggingface", "--quiet"],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert (Path(done.stdout.strip()) / "model.safetensors").is_file()
 
 
 def test_profiles_and_models_are_there(bcli: Path) -> None:
