@@ -148,7 +148,7 @@ def test_a_second_download_asks_for_nothing_but_the_list(bcli: Bcli, hub: FakeHu
     assert ran == Ran(
         0,
         FOLDER,
-        f"{HEADLINE}disk    0.0 MB needed (8.7 MB of it here), 100.0 GB free in HOME/data/models\n{MEMORY}"
+        f"{HEADLINE}disk    0 bytes needed (8.7 MB of it here), 100.0 GB free in HOME/data/models\n{MEMORY}"
         "all 7 files were here · bcli generate --model baichuan-7b\n",
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baichuan_cli.cli.model_facts import gigabytes
+from baichuan_cli.sizes import gigabytes
 
 if TYPE_CHECKING:
     from baichuan_cli.cli.memory_verdict import Verdict
@@ -134,7 +134,7 @@ def _lines(preview: Preview) -> tuple[str, str]:
     here = job.total_bytes - job.missing_bytes
     already = f" ({gigabytes(here)} of it here)" if here else ""
     free = f"{gigabytes(job.free_bytes)} free in {job.folder.parent}"
-    return f"disk    {gigabytes(preview.needed_bytes)} needed{already}, {free}", f"memory  {preview.verdict}"
+    return f"disk    {file_size(preview.needed_bytes)} needed{already}, {free}", f"memory  {preview.verdict}"
 
 
 def _facts(preview: Preview) -> dict[str, Any]:
