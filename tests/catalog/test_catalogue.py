@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from baichuan_cli.catalog import catalogue as module
 from baichuan_cli.catalog.catalogue import load_catalogue
-from baichuan_cli.catalog.memory import GIB, kv_bytes_per_token, kv_cache_bytes, weight_memory_bytes
+from baichuan_cli.catalog.memory import kv_bytes_per_token, kv_cache_bytes, weight_memory_bytes
 from baichuan_cli.catalog.parallel import tensor_parallel_sizes
 from baichuan_cli.catalog.schema import CatalogueFile, Entry
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.sizes import GIB
 
 
 def entry(name: str) -> Entry:

@@ -17,8 +17,7 @@ from baichuan_cli.plan.layers import from_command_line
 from baichuan_cli.plan.model import Layer, Plan
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.resolve import resolve
-
-GIB = 1024**3
+from baichuan_cli.sizes import GIB
 
 DEMO = Model(
     name="demo",

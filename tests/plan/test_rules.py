@@ -8,7 +8,8 @@ import pytest
 
 from baichuan_cli.catalog.model import Model, Quantization
 from baichuan_cli.plan.model import Finding, Layer, Plan, Setting
-from plan.planning import CPU, GIB, cards, catalogue_model, plan
+from baichuan_cli.sizes import GIB
+from plan.planning import CPU, cards, catalogue_model, plan
 
 H100 = cards("sm_90")
 B200 = cards("sm_100", memory_gib=180)

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from baichuan_cli.catalog.model import DTYPE_BYTES, Architecture, Model, Quantization
 
-GIB = 1024**3
-
 #: The group size of nearly every published checkpoint; assumed where nothing says otherwise.
 USUAL_GROUP_SIZE = 128
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli.cli.download_progress import listening
 from baichuan_cli.cli.download_report import file_size
-from baichuan_cli.cli.model_facts import gigabytes
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.sizes import gigabytes
 
 if TYPE_CHECKING:
     from baichuan_cli.cli.output import Output

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from baichuan_cli.catalog.memory import kv_cache_bytes, weight_memory_bytes
-from baichuan_cli.cli.model_facts import gibibytes
 from baichuan_cli.cli.planning import Wishes, make_plan
+from baichuan_cli.sizes import gibibytes
 
 if TYPE_CHECKING:
     from baichuan_cli.catalog.model import Model

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from baichuan_cli.catalog.memory import GIB, kv_bytes_per_token, kv_cache_bytes, weight_memory_bytes
+from baichuan_cli.catalog.memory import kv_bytes_per_token, kv_cache_bytes, weight_memory_bytes
 from baichuan_cli.catalog.model import Model, Quantization
 from baichuan_cli.catalog.parallel import tensor_parallel_sizes
+from baichuan_cli.sizes import gibibytes, gigabytes
 
 _SHORT = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 _POSITIONS = {"rope": "rotary (RoPE)", "alibi": "ALiBi"}
@@ -84,16 +85,6 @@ def quantization_text(quantization: Quantization | None) -> str:
         known = {True: "desc_act true", False: "desc_act false", None: "desc_act unknown"}
         parts.append(known[quantization.desc_act])
     return ", ".join(parts)
-
-
-def gigabytes(size: int) -> str:
-    """Return a size on a disk, in the decimal units that download pages use."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
-
-
-def gibibytes(size: int) -> str:
-    """Return a size in memory, in the binary units that cards are sold in."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB // 10 else f"{size / 1024**2:.1f} MiB"
 
 
 def count(number: int) -> str:

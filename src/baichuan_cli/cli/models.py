@@ -13,6 +13,7 @@ from baichuan_cli.cli import store
 from baichuan_cli.cli.completion import complete_model
 from baichuan_cli.cli.options import JsonOption
 from baichuan_cli.cli.output import Output
+from baichuan_cli.sizes import gigabytes
 
 if TYPE_CHECKING:
     from baichuan_cli.catalog.catalogue import Catalogue
@@ -42,7 +43,7 @@ def list_models(as_json: JsonOption = False) -> None:
         [
             [
                 model.name,
-                model_facts.gigabytes(model.weight_bytes),
+                gigabytes(model.weight_bytes),
                 model_facts.format_text(model),
                 model.chat_family or "–",
                 "yes" if folder else "–",

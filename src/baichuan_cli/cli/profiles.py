@@ -11,6 +11,7 @@ from baichuan_cli.cli.completion import complete_profile
 from baichuan_cli.cli.options import JsonOption
 from baichuan_cli.cli.output import Output
 from baichuan_cli.hardware.files import user_profiles_dir
+from baichuan_cli.sizes import gibibytes
 
 if TYPE_CHECKING:
     from baichuan_cli.hardware.files import ProfileFile
@@ -125,7 +126,7 @@ def detect_command(as_json: JsonOption = False) -> None:
     nodes = f", {machine.numa_nodes} NUMA nodes" if machine.numa_nodes > 1 else ""
     out.facts(
         [
-            ("host", f"{machine.cpu_cores} cores, {machine.host_memory_bytes / 2**30:.1f} GiB{nodes}"),
+            ("host", f"{machine.cpu_cores} cores, {gibibytes(machine.host_memory_bytes)}{nodes}"),
             ("profile", found.profile_name),
             ("because", found.reason),
         ]

@@ -11,6 +11,7 @@ from baichuan_cli.cli.completion import complete_model, complete_stored
 from baichuan_cli.cli.options import JsonOption
 from baichuan_cli.cli.output import Output
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.sizes import gigabytes
 
 if TYPE_CHECKING:
     from baichuan_cli.hub.stored import StoredModel
@@ -26,7 +27,6 @@ LocalArgument = Annotated[
 
 def ls(as_json: JsonOption = False) -> None:
     """List the models on this machine: downloaded, registered, and in the Hugging Face cache."""
-    from baichuan_cli.cli.model_facts import gigabytes
     from baichuan_cli.hub.inventory import format_of, take_inventory
     from baichuan_cli.hub.store import default_store, size_on_disk
 
@@ -61,7 +61,6 @@ def rm(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove a downloaded model from the disk, or forget a registered one."""
-    from baichuan_cli.cli.model_facts import gigabytes
     from baichuan_cli.hub.inventory import require_in_store
     from baichuan_cli.hub.store import default_store, size_on_disk
 

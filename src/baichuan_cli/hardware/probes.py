@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from baichuan_cli.hardware.cards import PCI_CARD_CLASSES, PCI_VENDORS, VENDOR_NAMES, Vendor, hygon_card
 from baichuan_cli.hardware.machine import Device
 from baichuan_cli.hardware.system import System
+from baichuan_cli.sizes import gibibytes
+
+#: Memory on the card, public and private to the GPU (the kernel's uapi/linux/kfd_sysfs.h).
+_CARD_HEAPS = (1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ def summarize(devices: tuple[Device, ...]) -> str:
 
 
 def _describe(device: Device) -> str:
-    memory = f"{device.memory_bytes / 2**30:.1f} GiB" if device.memory_bytes is not None else ""
+    memory = gibibytes(device.memory_bytes) if device.memory_bytes is not None else ""
     facts = ", ".join(fact for fact in (device.architecture, memory) if fact and fact != device.name)
     return f"{device.name} ({facts})" if facts else device.name
 
@@ -111,10 +115,6 @@ def kfd_topology(system: System) -> Look:
         vendors.add(vendor)
         devices.append(Device(name, architecture, memory or None))
     return Look(Step(where, summarize(tuple(devices)) or "no card"), frozenset(vendors), tuple(devices))
-
-
-#: Memory on the card, public and private to the GPU (the kernel's uapi/linux/kfd_sysfs.h).
-_CARD_HEAPS = (1, 2)
 
 
 def torch_build(system: System) -> tuple[Step, frozenset[Vendor] | None]:

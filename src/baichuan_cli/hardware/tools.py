@@ -11,8 +11,7 @@ from baichuan_cli.hardware.cards import Vendor, hygon_architecture, hygon_card
 from baichuan_cli.hardware.machine import Device
 from baichuan_cli.hardware.probes import Look, Step, summarize
 from baichuan_cli.hardware.system import CommandResult, System
-
-_MIB = 2**20
+from baichuan_cli.sizes import MIB
 
 #: Run by a Python of its own: a driver that hangs or crashes takes only that process with it, and this process stays
 #: free to set HIP_VISIBLE_DEVICES or to fork.
@@ -51,7 +50,7 @@ def _hygon_device(card: dict[str, Any]) -> Device:
     series = str(card.get("Card Series") or name)
     # Older tools write "VRAM Total Memory (B)".
     sizes = {key.lower(): _whole(value) for key, value in card.items()}
-    memory = sizes.get("vram total memory (mib)", 0) * _MIB or sizes.get("vram total memory (b)", 0)
+    memory = sizes.get("vram total memory (mib)", 0) * MIB or sizes.get("vram total memory (b)", 0)
     return Device(series, architecture or hygon_architecture(series), memory or None)
 
 
@@ -61,7 +60,7 @@ def nvidia_smi(system: System) -> Look:
     result = system.run([system.tool("nvidia-smi", "/usr/lib/wsl/lib"), *query])
     lines = [re.fullmatch(r"(.+), (\d+|\[[^,]*\]), (\d+)\.(\d+)", line.strip()) for line in result.stdout.splitlines()]
     devices = tuple(
-        Device(line[1], f"sm_{line[3]}{line[4]}", _whole(line[2]) * _MIB or None) for line in lines if line is not None
+        Device(line[1], f"sm_{line[3]}{line[4]}", _whole(line[2]) * MIB or None) for line in lines if line is not None
     )
     return _found("nvidia-smi", result, devices, "nvidia")
 

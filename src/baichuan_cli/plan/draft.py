@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from baichuan_cli.catalog.memory import GIB
 from baichuan_cli.catalog.model import Model
 from baichuan_cli.hardware.machine import Device, Machine
 from baichuan_cli.hardware.profile import Profile
 from baichuan_cli.plan.model import Finding, Setting, SettingValue
 from baichuan_cli.plan.release import Release
+from baichuan_cli.sizes import GIB
 
 Purpose = Literal["offline", "server"]
 

@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from baichuan_cli.catalog.memory import GIB, kv_bytes_per_token, weight_memory_bytes
+from baichuan_cli.catalog.memory import kv_bytes_per_token, weight_memory_bytes
 from baichuan_cli.plan.draft import Draft, Export, Outcome, Refuse, Set, Warn
 from baichuan_cli.plan.rules.parallel import possible_sizes
+from baichuan_cli.sizes import GIB
 
 #: Activations, CUDA context and vLLM's own buffers.
 _OVERHEAD_BYTES = int(1.5 * GIB)

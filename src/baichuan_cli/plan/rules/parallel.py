@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baichuan_cli.catalog.memory import GIB, USUAL_GROUP_SIZE
+from baichuan_cli.catalog.memory import USUAL_GROUP_SIZE
 from baichuan_cli.catalog.model import Model
 from baichuan_cli.catalog.parallel import tensor_parallel_sizes
 from baichuan_cli.plan.draft import Draft, Forbid, Outcome, Refuse, Warn
 from baichuan_cli.plan.releases import BROKEN_TENSOR_PARALLEL, PIPELINE_PARALLEL
+from baichuan_cli.sizes import GIB
 
 _GROUPED = ("gptq", "awq")
+
+#: Cards in one machine, where the plan is for a machine that is not here.
+_USUAL_CARDS = 8
 
 
 def tensor_parallel(draft: Draft) -> Iterator[Outcome]:
@@ -75,10 +79,6 @@ def possible_sizes(draft: Draft) -> tuple[int, ...]:
     return tuple(size for size in tensor_parallel_sizes(draft.model) if size <= most)
 
 
-#: Cards in one machine, where the plan is for a machine that is not here.
-_USUAL_CARDS = 8
-
-
 def pipeline_parallel(draft: Draft) -> Iterator[Outcome]:
     """Refuse to share out layers where the release or the CPU backend cannot."""
     size = draft.pipeline_parallel_size
@@ -125,7 +125,7 @@ def cards(draft: Draft) -> Iterator[Outcome]:
         yield Refuse(
             f"tensor_parallel_size {draft.tensor_parallel_size} × pipeline_parallel_size"
             f" {draft.pipeline_parallel_size} = {wanted} cards, and this machine has {present}.",
-            f"Use --tensor-parallel-size {max(size for size in possible_sizes(draft))}.",
+            f"Use --tensor-parallel-size {max(possible_sizes(draft))}.",
         )
 
 
