@@ -11,6 +11,10 @@ ChatFamily = Literal["baichuan1", "baichuan2"]
 WeightFormat = Literal["safetensors", "bin"]
 PositionEmbedding = Literal["rope", "alibi"]
 
+#: The tokens that open a turn: their ids, the same in both families, and how each family spells the user's.
+USER_ID, ASSISTANT_ID = 195, 196
+USER_TOKENS: Mapping[ChatFamily, str] = {"baichuan1": "<reserved_102>", "baichuan2": "<reserved_106>"}
+
 DTYPE_BYTES: Mapping[str, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 

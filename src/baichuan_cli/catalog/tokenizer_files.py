@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from baichuan_cli.catalog.json_file import read_json_if_there
-from baichuan_cli.catalog.model import ChatFamily
+from baichuan_cli.catalog.model import USER_ID, USER_TOKENS, ChatFamily
 from baichuan_cli.catalog.oddity import Oddity
 from baichuan_cli.catalog.sentencepiece_file import read_pieces
 from baichuan_cli.catalog.special_tokens import single_words
@@ -16,8 +16,23 @@ from baichuan_cli.errors import BcliError, ExitCode
 
 CodeState = Literal["absent", "broken", "repaired", "unrecognised"]
 
-_USER_ROLE_ID = 195
-_FAMILY_OF_USER_ROLE: dict[str, ChatFamily] = {"<reserved_102>": "baichuan1", "<reserved_106>": "baichuan2"}
+_FAMILY_OF_USER_TOKEN = {token: family for family, token in USER_TOKENS.items()}
+
+
+def find_tokenizer_model(folder: Path) -> Path:
+    """Return the path of a checkpoint's `tokenizer.model`.
+
+    Raises:
+        BcliError: there is no such file.
+    """
+    path = folder / "tokenizer.model"
+    if not path.is_file():
+        raise BcliError(
+            f"There is no tokenizer.model in {folder}.",
+            hint="Copy tokenizer.model from the model's repository into this folder.",
+            exit_code=ExitCode.NOT_FOUND,
+        )
+    return path
 
 
 def read_tokenizer_model(folder: Path) -> tuple[str, ...]:
@@ -26,20 +41,14 @@ def read_tokenizer_model(folder: Path) -> tuple[str, ...]:
     Raises:
         BcliError: the file is missing, a placeholder, cut short or no SentencePiece model.
     """
-    path = folder / "tokenizer.model"
-    if not path.exists():
-        raise BcliError(
-            f"There is no tokenizer.model in {folder}.",
-            hint="Copy tokenizer.model from the model's repository into this folder.",
-            exit_code=ExitCode.NOT_FOUND,
-        )
+    path = find_tokenizer_model(folder)
     check_is_content(path)
     return read_pieces(path)
 
 
 def chat_family_of(pieces: tuple[str, ...]) -> ChatFamily | None:
-    """Tell the chat family by the name of the token that opens a user's turn, id 195 in both."""
-    return _FAMILY_OF_USER_ROLE.get(pieces[_USER_ROLE_ID]) if len(pieces) > _USER_ROLE_ID else None
+    """Tell the chat family by how the token that opens a user's turn is spelled."""
+    return _FAMILY_OF_USER_TOKEN.get(pieces[USER_ID]) if len(pieces) > USER_ID else None
 
 
 def code_state(folder: Path) -> CodeState:

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from baichuan_cli.catalog.model import Model
+from baichuan_cli.catalog.model import ASSISTANT_ID, USER_ID, Model
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.plan.model import Layer, Setting, SettingValue
 from baichuan_cli.plan.settings import SAMPLING, read
 
-#: `</s>`, in every Baichuan tokenizer.
-END_OF_TEXT = 2
-
-#: Ids of the role tokens for the user and the assistant, the same in both chat families.
-ROLE_TOKENS = (195, 196)
-
+_END_OF_TEXT = 2  # `</s>`, in every Baichuan tokenizer
 _FILE = "generation_config.json"
 _MAX_TOKENS = 512
 
@@ -88,9 +83,9 @@ def _from_model(model: Model) -> dict[str, Setting]:
         decided["temperature"] = Setting(0.0, "model", f"{_FILE}: do_sample is false, so greedy")
     if model.chat_family:
         reason = "</s>, and the role tokens that begin another turn"
-        decided["stop_token_ids"] = Setting((END_OF_TEXT, *ROLE_TOKENS), "model", reason)
+        decided["stop_token_ids"] = Setting((_END_OF_TEXT, USER_ID, ASSISTANT_ID), "model", reason)
     else:
-        decided["stop_token_ids"] = Setting((END_OF_TEXT,), "model", "</s>")
+        decided["stop_token_ids"] = Setting((_END_OF_TEXT,), "model", "</s>")
     return decided
 
 

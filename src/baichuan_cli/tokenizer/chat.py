@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from baichuan_cli.catalog.model import ChatFamily
+from baichuan_cli.catalog.model import ASSISTANT_ID, USER_ID, USER_TOKENS, ChatFamily
 from baichuan_cli.errors import BcliError, ExitCode
-from baichuan_cli.tokenizer.load import ASSISTANT_ID, USER_ID, Tokenizer
+from baichuan_cli.tokenizer.load import Tokenizer
 
 _ROLE_IDS = {"user": USER_ID, "assistant": ASSISTANT_ID}
-_USER_TOKENS: Mapping[ChatFamily, str] = {"baichuan1": "<reserved_102>", "baichuan2": "<reserved_106>"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,9 @@ def chat_prompt_ids(
     Raises:
         BcliError: a message has a wrong role, place or content, or the tokenizer is not of this family.
     """
-    if tokenizer.token(USER_ID) != _USER_TOKENS[family]:
+    if tokenizer.token(USER_ID) != USER_TOKENS[family]:
         raise BcliError(
-            f"Token {USER_ID} of this model is {tokenizer.token(USER_ID)!r}, not {_USER_TOKENS[family]!r}: "
+            f"Token {USER_ID} of this model is {tokenizer.token(USER_ID)!r}, not {USER_TOKENS[family]!r}: "
             f"it cannot chat in the format of {family}.",
             hint="Use the tokenizer.model that came with the chat model.",
             exit_code=ExitCode.INVALID,

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baichuan_cli.catalog.model import ASSISTANT_ID, USER_ID
+from baichuan_cli.catalog.tokenizer_files import find_tokenizer_model
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
-USER_ID, ASSISTANT_ID = 195, 196  # the tokens that open a turn, in Baichuan 1 and 2 alike
 _RESERVED = re.compile(r"<reserved_\d+>")
 
 
@@ -79,13 +80,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     from sentencepiece import SentencePieceProcessor
 
-    path = folder / "tokenizer.model"
-    if not path.is_file():
-        raise BcliError(
-            f"There is no tokenizer.model in {folder}.",
-            hint="Copy tokenizer.model from the model's repository into this folder.",
-            exit_code=ExitCode.NOT_FOUND,
-        )
+    path = find_tokenizer_model(folder)
     try:
         processor = SentencePieceProcessor(model_proto=_with_special_text_as_text(path))
     except (ValueError, RuntimeError):  # RuntimeError: SentencePiece finds fault with what is in the file
