@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from baichuan_cli.batch.item import BatchItem, Message
 from baichuan_cli.catalog.model import ChatFamily
 from baichuan_cli.engine.request import Request
-from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
     from baichuan_cli.tokenizer.load import Tokenizer
@@ -80,7 +80,6 @@ class Encoder:
             raise BcliError(
                 "This is a base model: it has no chat format.",
                 hint="Give it plain prompts to continue, or use a chat model: bcli models list",
-                exit_code=ExitCode.USAGE,
             )
         wanted = item.sampling.get("max_tokens", self.max_tokens)
         assert isinstance(wanted, int)

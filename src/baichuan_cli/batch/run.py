@@ -101,7 +101,7 @@ def run_batch(
     for outcome in engine.run(requests()):
         item = waiting.pop(outcome.request_id)
         if isinstance(outcome, Rejection):
-            rejected = BcliError(f"vLLM does not take this prompt: {outcome.reason}", exit_code=ExitCode.USAGE)
+            rejected = BcliError(f"vLLM does not take this prompt: {outcome.reason}")
             advance(failure_record(item, rejected, run), failed=1)
         else:
             advance(answer_record(item, outcome, run), done=1, completion=outcome)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.errors import BcliError
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,9 +26,7 @@ class Release:
         try:
             return cls(Version(text))
         except InvalidVersion:
-            raise BcliError(
-                f"{text!r} is not a vLLM version.", hint="Write it like 0.5.0.", exit_code=ExitCode.USAGE
-            ) from None
+            raise BcliError(f"{text!r} is not a vLLM version.", hint="Write it like 0.5.0.") from None
 
     def matches(self, specifier: str) -> bool:
         """Tell whether this release lies in a range such as `>=0.5.5,<0.25`; vendor suffixes do not count."""
