@@ -164,7 +164,7 @@ def _likely_dtype(weights: WeightFiles, architecture: Architecture, entry: Entry
 
 def _completed(declared: Quantization | None, weights: WeightFiles, architecture: Architecture) -> Quantization | None:
     """Return the quantization with the group size that the tensors really have, where they show it."""
-    if declared is None or declared.method not in ("gptq", "awq"):
+    if declared is None or not declared.grouped:
         return declared
     return replace(declared, group_size=group_size_of(weights.tensors, architecture) or declared.group_size)
 

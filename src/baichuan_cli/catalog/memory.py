@@ -37,7 +37,7 @@ def weight_memory_bytes(model: Model, dtype: str, tensor_parallel_size: int = 1)
     linears = _block_linears(architecture, tensor_parallel_size)
     if quantization is None:
         block = sum(linear.inputs * linear.outputs * element for linear in linears)
-    elif quantization.method in ("gptq", "awq") and quantization.bits:
+    elif quantization.grouped and quantization.bits:
         block = sum(_packed_bytes(linear, quantization, quantization.bits) for linear in linears)
     else:
         return model.weight_bytes // tensor_parallel_size  # as stored: such formats differ too much to calculate

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 ChatFamily = Literal["baichuan1", "baichuan2"]
+Dtype = Literal["float16", "bfloat16", "float32"]
 WeightFormat = Literal["safetensors", "bin"]
 PositionEmbedding = Literal["rope", "alibi"]
 
@@ -57,6 +58,11 @@ class Quantization:
     bits: int | None = None
     group_size: int | None = None  # -1: one group a row
     desc_act: bool | None = None
+
+    @property
+    def grouped(self) -> bool:
+        """Tell whether inputs share a scale by groups, which a split over cards must not cut: GPTQ and AWQ."""
+        return self.method in ("gptq", "awq")
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _quantization(contents: Contents) -> Iterator[Oddity]:
             "and vLLM's CPU kernels would ignore the order.",
             "A checkpoint made with desc_act=false works everywhere.",
         )
-    if quantization.method in ("gptq", "awq") and quantization.group_size is None:
+    if quantization.grouped and quantization.group_size is None:
         yield Oddity(
             "note",
             "No file says the size of the quantization groups.",

@@ -19,7 +19,7 @@ def splits(model: Model, tensor_parallel_size: int) -> bool:
     if architecture.num_attention_heads % tensor_parallel_size:
         return False
     group_size = 1
-    if model.quantization and model.quantization.method in ("gptq", "awq"):
+    if model.quantization and model.quantization.grouped:
         group_size = model.quantization.group_size or USUAL_GROUP_SIZE
     step = tensor_parallel_size * abs(group_size)
     return architecture.intermediate_size % step == 0 and architecture.hidden_size % step == 0

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from baichuan_cli.catalog.model import ChatFamily, PositionEmbedding, WeightFormat
+from baichuan_cli.catalog.model import ChatFamily, Dtype, PositionEmbedding, WeightFormat
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Weights(_Strict):
     """The weights as stored: `dtype` is that of every tensor that is not quantized."""
 
     format: WeightFormat
-    dtype: Literal["float32", "float16", "bfloat16"]
+    dtype: Dtype
     bytes: int = Field(gt=0)
     bytes_from: Literal["index", "calculated", "reported"]
 

@@ -47,7 +47,7 @@ def check_tensors(
     packed = any(name.endswith(_PACKED_SUFFIXES) for name in weights.names)
     if packed and quantization is None:
         raise damaged(config_path, "says nothing about a quantization, but the weights are packed")
-    if not packed and quantization and quantization.method in ("gptq", "awq"):
+    if not packed and quantization and quantization.grouped:
         raise damaged(config_path, f"speaks of {quantization.method}, but the weights are not packed")
     checked = _outer_shapes(architecture, tied=tied) if quantization else expected
     for module, shape in checked.items():

@@ -73,7 +73,7 @@ def quantization_text(quantization: Quantization | None) -> str:
     if quantization is None:
         return "none"
     parts = [f"{quantization.method} {quantization.bits}-bit" if quantization.bits else quantization.method]
-    if quantization.method in ("gptq", "awq"):
+    if quantization.grouped:
         match quantization.group_size:
             case None:
                 parts.append("group size unknown")

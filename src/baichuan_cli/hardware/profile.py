@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from baichuan_cli.catalog.model import Dtype
 from baichuan_cli.errors import BcliError
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.settings import ENGINE, read
 
 Kind = Literal["dcu", "rocm", "cuda", "cpu"]
-Dtype = Literal["float16", "bfloat16", "float32"]
 Scalar = bool | int | float | str
 
 

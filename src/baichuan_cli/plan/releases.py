@@ -7,10 +7,13 @@ between 0.5.0 and 0.33.0; 0.5.0, 0.8.5, 0.10.2, 0.16.0, 0.23.0 and 0.32.0 were r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.settings import ENGINE
+
+if TYPE_CHECKING:
+    from baichuan_cli.hardware.profile import Kind
 
 #: Releases that bcli knows.
 OLDEST = "0.5.0"
@@ -70,6 +73,6 @@ def triton_attention(release: Release) -> str:
     return "TRITON_ATTN_VLLM_V1" if release.matches("<0.11") else "TRITON_ATTN"
 
 
-def attention_selectable(release: Release, kind: Literal["dcu", "rocm", "cuda", "cpu"]) -> bool:
+def attention_selectable(release: Release, kind: Kind) -> bool:
     """Tell whether the attention backend can be chosen: ROCm decides by itself before 0.9, the CPU always."""
     return kind == "cuda" or (kind in ("rocm", "dcu") and release.matches(">=0.9"))

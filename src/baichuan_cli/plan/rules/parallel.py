@@ -11,8 +11,6 @@ from baichuan_cli.plan.draft import Draft, Forbid, Outcome, Refuse, Warn
 from baichuan_cli.plan.releases import BROKEN_TENSOR_PARALLEL, PIPELINE_PARALLEL
 from baichuan_cli.sizes import GIB
 
-_GROUPED = ("gptq", "awq")
-
 #: Cards in one machine, where the plan is for a machine that is not here.
 _USUAL_CARDS = 8
 
@@ -130,7 +128,7 @@ def cards(draft: Draft) -> Iterator[Outcome]:
 
 
 def _is_grouped(model: Model) -> bool:
-    return model.quantization is not None and model.quantization.method in _GROUPED
+    return model.quantization is not None and model.quantization.grouped
 
 
 def _listed(sizes: tuple[int, ...]) -> str:
