@@ -7,15 +7,14 @@ import json
 import os
 import sys
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from baichuan_cli.__main__ import main
 from baichuan_cli.catalog.resolve import require_local, resolve_model
 from baichuan_cli.cli.download_progress import listening
 from baichuan_cli.cli.output import Output
@@ -24,21 +23,13 @@ from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub import bring
 from baichuan_cli.hub.source import RemoteFile
 from baichuan_cli.hub.store import default_store
+from baichuan_cli.sizes import GIB
+from cli.in_process import Bcli, Ran, run_bcli
 from fakes.hub import COMMIT, FakeHub, Fault, running_hub, sha256
 
 FILES = {path.name: path.read_bytes() for path in sorted(demo_path("demo").iterdir()) if path.is_file()}
 WEIGHTS = "model.safetensors"
 SIZE = sum(map(len, FILES.values()))
-GIB = 1024**3
-
-
-class Ran(NamedTuple):
-    code: int
-    stdout: str
-    stderr: str
-
-
-Bcli = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -66,12 +57,8 @@ def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], iso
     monkeypatch.setattr(os, "environ", os.environ.copy())
 
     def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["bcli", "download", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capfd.readouterr()
-        hidden = str(isolation)
-        return Ran(stop.value.code or 0, captured.out.replace(hidden, "HOME"), captured.err.replace(hidden, "HOME"))
+        code, *streams = run_bcli(("download", *arguments), monkeypatch, capfd)
+        return Ran(code, *(stream.replace(str(isolation), "HOME") for stream in streams))
 
     return run
 

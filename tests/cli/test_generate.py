@@ -6,28 +6,18 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from baichuan_cli.__main__ import main
 from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import ExitCode
+from cli.in_process import Bcli, Ran, run_bcli
 from fakes import fake_vllm
 from fakes.fake_vllm import FakeVllm
 
 HEADLINE = "demo · cpu profile (no accelerator found) · vLLM 0.32.0 · bfloat16"
-
-
-class Ran(NamedTuple):
-    code: int
-    stdout: str
-    stderr: str
-
-
-Bcli = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -38,12 +28,8 @@ def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     monkeypatch.setattr(os, "environ", os.environ.copy())
 
     def run(*arguments: str, stdin: bytes = b"") -> Ran:
-        monkeypatch.setattr(sys, "argv", ["bcli", "generate", *arguments])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capfd.readouterr()
-        return Ran(stop.value.code or 0, captured.out, captured.err)
+        return run_bcli(("generate", *arguments), monkeypatch, capfd)
 
     return run
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from baichuan_cli.__main__ import main
 from baichuan_cli.hub.manifest import FileRecord, Manifest, read_manifest, write_manifest
 from baichuan_cli.tokenizer import proof
 from baichuan_cli.tokenizer.originals import sha256_of
+from cli.in_process import Bcli, Ran, run_bcli
 from tokenizer.published_code import BROKEN, MODEL, WORKING, Layout, write_checkpoint
 
 CHANGES = """\
@@ -51,25 +48,12 @@ DIFF = """\
 """
 
 
-class Ran(NamedTuple):
-    code: int
-    stdout: str
-    stderr: str
-
-
-Bcli = Callable[..., Ran]
-
-
 @pytest.fixture
 def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Bcli:
     """Run `bcli patch-tokenizer` in this process."""
 
     def run(*arguments: str | Path) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["bcli", "patch-tokenizer", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capfd.readouterr()
-        return Ran(int(stop.value.code or 0), captured.out, captured.err)
+        return run_bcli(("patch-tokenizer", *map(str, arguments)), monkeypatch, capfd)
 
     return run
 

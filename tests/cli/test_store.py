@@ -10,27 +10,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import pytest
 
-from baichuan_cli.__main__ import main
 from baichuan_cli.catalog.resolve import require_local, resolve_model
 from baichuan_cli.cli.completion import complete_model, complete_stored
 from baichuan_cli.errors import BcliError
 from baichuan_cli.hub.manifest import FILE_NAME, FileRecord, Manifest, State
 from baichuan_cli.hub.store import Store, default_store
 from catalog.checkpoint_folder import Folder, tensors_of
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Bcli(Protocol):
-    def __call__(self, *arguments: str) -> Ran: ...
+from cli.in_process import Bcli, Ran, run_bcli
 
 
 @pytest.fixture
@@ -38,11 +27,7 @@ def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     """Run `bcli models …` in this process, without a terminal."""
 
     def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["bcli", "models", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capfd.readouterr()
-        return Ran(int(stop.value.code or 0), captured.out, captured.err)
+        return run_bcli(("models", *arguments), monkeypatch, capfd)
 
     return run
 
@@ -98,7 +83,7 @@ def test_an_empty_store(bcli: Bcli) -> None:
     assert bcli("ls") == Ran(
         0, "", "No models here yet. See what there is: bcli models list\nGet one: bcli download NAME\n"
     )
-    assert json.loads(bcli("ls", "--json").out) == {"schema": "bcli.store/1", "models": []}
+    assert json.loads(bcli("ls", "--json").stdout) == {"schema": "bcli.store/1", "models": []}
 
 
 def test_ls_shows_everything_that_is_here(bcli: Bcli, store: Store, elsewhere: Path, isolation: Path) -> None:
@@ -114,7 +99,7 @@ def test_ls_shows_everything_that_is_here(bcli: Bcli, store: Store, elsewhere: P
     small_model(snapshot)
     ran = bcli("ls")
     assert (
-        ran.out
+        ran.stdout
         == """\
 name               size    format       source              state
 By-Hand            0.1 MB  safetensors  put there by hand   unchecked
@@ -126,8 +111,8 @@ my-tune            0.1 MB  safetensors  registered          unchecked
 baichuan-13b-chat  0.1 MB  safetensors  Hugging Face cache  unchecked
 """
     )
-    assert ran.err.startswith("warning: The record of baichuan-7b is damaged: ")
-    listed = {model["name"]: model for model in json.loads(bcli("ls", "--json").out)["models"]}
+    assert ran.stderr.startswith("warning: The record of baichuan-7b is damaged: ")
+    listed = {model["name"]: model for model in json.loads(bcli("ls", "--json").stdout)["models"]}
     assert listed["baichuan2-7b-chat"] == {
         "name": "baichuan2-7b-chat",
         "path": str(store.root / "baichuan2-7b-chat"),
@@ -153,7 +138,7 @@ def test_rm_asks_and_refuses_where_it_cannot_ask(bcli: Bcli, store: Store) -> No
     )
     assert folder.exists()
     ran = bcli("rm", "baichuan-inc/Baichuan2-7B-Chat", "-y")
-    assert (ran.code, ran.out) == (0, "baichuan2-7b-chat is removed: 0.1 MB\n")
+    assert (ran.code, ran.stdout) == (0, "baichuan2-7b-chat is removed: 0.1 MB\n")
     assert not folder.exists()
     assert list((store.root / ".trash").iterdir()) == []
 
@@ -199,7 +184,7 @@ def test_rm_of_what_is_not_in_the_store(bcli: Bcli, name: str) -> None:
 def test_rm_leaves_the_demos_and_the_hugging_face_cache_alone(bcli: Bcli, isolation: Path) -> None:
     snapshot = isolation / "huggingface" / "hub" / "models--baichuan-inc--Baichuan2-7B-Chat" / "snapshots" / "abc"
     small_model(snapshot)
-    assert bcli("rm", "baichuan2-7b-chat", "-y").err == (
+    assert bcli("rm", "baichuan2-7b-chat", "-y").stderr == (
         f"error: baichuan2-7b-chat is not in the store; it is in {snapshot}, which bcli does not change.\n"
         "  See what is: bcli models ls\n"
     )
@@ -232,7 +217,7 @@ def test_verify(bcli: Bcli, store: Store) -> None:
         "error: baichuan2-7b-chat is not as it should be: 1 file missing, 1 file changed.\n"
         "  Fetch again what is wrong: bcli download baichuan2-7b-chat\n",
     )
-    assert json.loads(bcli("verify", "baichuan2-7b-chat", "--json").out) == {
+    assert json.loads(bcli("verify", "baichuan2-7b-chat", "--json").stdout) == {
         "schema": "bcli.verification/1",
         "name": "baichuan2-7b-chat",
         "path": str(folder),
@@ -248,7 +233,7 @@ def test_verify(bcli: Bcli, store: Store) -> None:
 
 def test_verify_without_a_record_says_so(bcli: Bcli, elsewhere: Path) -> None:
     bcli("add", str(elsewhere))
-    assert bcli("verify", "my-tune").out == (
+    assert bcli("verify", "my-tune").stdout == (
         "my-tune is whole: no record says what its files should be, so only their structure was checked.\n"
     )
     (elsewhere / "model.safetensors").write_bytes(b"")
@@ -278,7 +263,7 @@ def test_a_half_model_does_not_hide_a_whole_one(bcli: Bcli, store: Store, isolat
     downloaded(store, "baichuan2-7b-chat", "partial")
     snapshot = isolation / "huggingface" / "hub" / "models--baichuan-inc--Baichuan2-7B-Chat" / "snapshots" / "abc"
     small_model(snapshot)
-    assert bcli("path", "baichuan2-7b-chat").out == f"{snapshot}\n"
+    assert bcli("path", "baichuan2-7b-chat").stdout == f"{snapshot}\n"
 
 
 def test_a_registered_folder_that_is_gone(bcli: Bcli, elsewhere: Path) -> None:
@@ -301,10 +286,10 @@ def test_add_refuses_a_name_that_is_taken(bcli: Bcli, store: Store, elsewhere: P
         f"  Give this one another name: bcli models add {elsewhere} --name NAME\n"
         "  Or remove the other first: bcli models rm tune\n",
     )
-    assert bcli("add", str(store.root / "tune"), "--name", "again").err.startswith(
+    assert bcli("add", str(store.root / "tune"), "--name", "again").stderr.startswith(
         f"error: {store.root / 'tune'} is in the store already.\n"
     )
-    assert bcli("add", str(elsewhere), "--name", "../tune").err.startswith("error: '../tune' cannot be the name")
+    assert bcli("add", str(elsewhere), "--name", "../tune").stderr.startswith("error: '../tune' cannot be the name")
     assert store.names() == ["tune"]
 
 
@@ -323,7 +308,7 @@ def test_add_does_not_give_a_name_of_the_catalogue_to_another_model(
 
 def test_a_folder_elsewhere_can_be_the_model_of_the_catalogue(bcli: Bcli, tmp_path: Path) -> None:
     folder = baichuan2_7b(tmp_path / "Baichuan2-7B-Chat")
-    assert bcli("add", str(folder)).out == f"baichuan2-7b-chat is {folder}\n"
+    assert bcli("add", str(folder)).stdout == f"baichuan2-7b-chat is {folder}\n"
     model = resolve_model("baichuan-inc/Baichuan2-7B-Chat")
     assert (model.name, model.path, model.facts_from) == ("baichuan2-7b-chat", folder, "files")
 
@@ -336,7 +321,7 @@ def test_add_wants_a_whole_checkpoint(bcli: Bcli, store: Store, tmp_path: Path) 
 
 def test_add_refuses_half_a_download(bcli: Bcli, store: Store, tmp_path: Path) -> None:
     half = downloaded(Store(tmp_path / "other-store"), "half", "partial")
-    assert bcli("add", str(half)).err.startswith("error: The download of half is not finished.\n")
+    assert bcli("add", str(half)).stderr.startswith("error: The download of half is not finished.\n")
     assert store.names() == []
 
 
