@@ -29,7 +29,7 @@ class BatchItem:
         messages: a chat that ends with the user's turn.
         sampling: what this line sets, under the names of vLLM's SamplingParams.
         endpoint: the URL of a line in OpenAI's batch format; None for a plain line.
-        model: the model that the line names. It is not compared with the model that answers.
+        model: the model that the line names. Another one may answer, and bcli says so.
     """
 
     line: int

@@ -21,7 +21,7 @@ class Engine(Protocol):
 
 
 class Answers(Protocol):
-    """What keeps records: an AnswerFile or an AnswerStream."""
+    """What takes the records: a file, a stream or the screen."""
 
     @property
     def answered(self) -> Collection[str]:

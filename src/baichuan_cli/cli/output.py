@@ -1,6 +1,6 @@
 """The one sink: data goes to stdout, talk goes to stderr, and nothing else in bcli prints.
 
-With `--json` the data is one JSON object and hints are kept back; on a terminal both streams are coloured by rich.
+With `--json` the data is one JSON object; on a terminal both streams are coloured by rich.
 """
 
 from __future__ import annotations
