@@ -67,7 +67,7 @@ tensor parallel  1, 2 or 4 cards
 files            model.safetensors, whole
 
 note: Its shape is none of the four that Baichuan published.
-  Nothing: bcli takes the sizes from config.json.
+  Nothing to do: bcli takes the sizes from config.json.
 """
 
 
@@ -151,7 +151,7 @@ def test_inspect_as_json(folder: Folder) -> None:
         {
             "severity": "note",
             "text": "Its shape is none of the four that Baichuan published.",
-            "what_to_do": "Nothing: bcli takes the sizes from config.json.",
+            "what_to_do": "Nothing to do: bcli takes the sizes from config.json.",
         }
     ]
 

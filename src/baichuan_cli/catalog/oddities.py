@@ -59,7 +59,7 @@ def _identity(contents: Contents) -> Iterator[Oddity]:
         yield Oddity(
             "note",
             "Its shape is none of the four that Baichuan published.",
-            "Nothing: bcli takes the sizes from config.json.",
+            "Nothing to do: bcli takes the sizes from config.json.",
         )
 
 
@@ -130,20 +130,20 @@ def _weights(contents: Contents) -> Iterator[Oddity]:
         yield Oddity(
             "note",
             "The weights are pickled .bin files.",
-            "Nothing: vLLM reads them, from 0.7 on without running what a pickle may hold. "
+            "Nothing to do: vLLM reads them, from 0.7 on without running what a pickle may hold. "
             "The .safetensors format has no such risk and loads faster.",
         )
     elif any(contents.folder.glob("pytorch_model*.bin")):
         yield Oddity(
             "note",
             "The weights are there twice, as .safetensors and as .bin.",
-            "Nothing: vLLM takes the .safetensors files. The .bin files may be deleted.",
+            "Nothing to do: vLLM takes the .safetensors files. The .bin files may be deleted.",
         )
     if contents.declared_dtype and contents.declared_dtype != contents.model.weights_dtype:
         yield Oddity(
             "note",
             f"config.json says {contents.declared_dtype}, but the weights are {contents.model.weights_dtype}.",
-            "Nothing: bcli goes by the weights.",
+            "Nothing to do: bcli goes by the weights.",
         )
 
 
@@ -152,7 +152,7 @@ def _settings(contents: Contents) -> Iterator[Oddity]:
         yield Oddity(
             "note",
             "config.json asks for Python code from the folder (auto_map).",
-            "Nothing: bcli brings its own model and tokenizer and never runs that code by itself.",
+            "Nothing to do: bcli brings its own model and tokenizer and never runs that code by itself.",
         )
     if not says_context_length(dict(contents.config)):
         yield Oddity(
@@ -164,5 +164,5 @@ def _settings(contents: Contents) -> Iterator[Oddity]:
         yield Oddity(
             "note",
             f"The files leave out: {', '.join(contents.filled_in)}.",
-            "Nothing: bcli took them from its catalogue.",
+            "Nothing to do: bcli took them from its catalogue.",
         )
