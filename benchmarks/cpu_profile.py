@@ -72,14 +72,26 @@ def main() -> None:
         script = folder / "measure.py"
         script.write_text(MEASURE)
         (folder / "config.json").write_text(json.dumps(CONFIG))
+        # The settings are those of the profile whatever the model, and this one has no weights to plan with.
         dry_run = subprocess.run(
-            [BCLI, "generate", "--model", str(folder), "--profile", "cpu", "--max-model-len", "1024"]
-            + ["--prompt", "x", "--dry-run", "--json"],
+            [
+                BCLI,
+                "generate",
+                "--model",
+                "demo",
+                "--profile",
+                "cpu",
+                "--max-model-len",
+                "1024",
+                "--dry-run",
+                "--json",
+            ],
             check=True,
             capture_output=True,
             text=True,
         )
         plan = json.loads(dry_run.stdout)
+        plan["llm"]["model"] = str(folder)
         # What vLLM does by itself; only the KV cache is given, since its default takes nearly all memory.
         kv_space = {"VLLM_CPU_KVCACHE_SPACE": plan["environment"]["VLLM_CPU_KVCACHE_SPACE"]}
         defaults = {"environment": kv_space, "llm": {"model": str(folder), "max_model_len": 1024}}

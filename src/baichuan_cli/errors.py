@@ -13,7 +13,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # a bad option or a bad line in an input file
     REFUSED = 3  # the plan refuses: nothing was loaded
     NOT_FOUND = 4  # unknown model or profile, missing file
-    INVALID = 5  # a checkpoint, profile or configuration file is damaged or makes no sense
+    INVALID = 5  # a checkpoint, profile or configuration file cannot be read or makes no sense
     ENGINE = 6  # vLLM is missing, or failed
     OUTPUT = 7  # an output file cannot be written
     INTERRUPTED = 130  # Ctrl-C

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +15,14 @@ from baichuan_cli.errors import BcliError, ExitCode
 @pytest.mark.parametrize(
     ("error", "message", "exit_code"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "a.jsonl"), "No space left: a.jsonl.", ExitCode.OUTPUT),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a.jsonl"),
+            "Cannot write: a.jsonl: No space left on device.",
+            ExitCode.OUTPUT,
+        ),
         (
             PermissionError(errno.EACCES, "Permission denied", "/x"),
-            "Not allowed to open it: /x: Permission denied.",
+            "Not allowed to write: /x: Permission denied.",
             ExitCode.OUTPUT,
         ),
         (
@@ -35,6 +41,14 @@ from baichuan_cli.errors import BcliError, ExitCode
 def test_library_errors_become_ours(error: Exception, message: str, exit_code: ExitCode) -> None:
     told = to_bcli_error(error)
     assert (told.message, told.exit_code) == (message, exit_code)
+
+
+def test_a_file_that_may_not_be_read_is_no_output_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "config.json"
+    secret.touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read everything
+    told = to_bcli_error(PermissionError(errno.EACCES, "Permission denied", str(secret)))
+    assert (told.message, told.exit_code) == (f"Not allowed to read: {secret}: Permission denied.", ExitCode.INVALID)
 
 
 def test_our_own_error_is_kept() -> None:

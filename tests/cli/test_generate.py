@@ -233,6 +233,17 @@ def test_prompts_that_cannot_be_answered_fail_alone(bcli: Bcli, vllm: FakeVllm, 
     assert records["line-3"]["choices"][0]["text"] == "，疑是地上霜。"
 
 
+def test_a_request_that_vllm_refuses_fails_alone(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    vllm.refuse = "line-1"
+    ran = bcli("--input", str(source))
+    assert ran.code == ExitCode.PARTIAL
+    records = {record["custom_id"]: record for record in map(json.loads, ran.stdout.splitlines())}
+    assert records["line-1"]["error"]["message"] == "vLLM does not take this prompt: this one not"
+    assert records["line-2"]["choices"][0]["text"] == "，疑是地上霜。"
+
+
 def test_ctrl_c_keeps_the_answers_so_far(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
     source, answers = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text('{"prompt": "a"}\n')
@@ -286,6 +297,15 @@ def test_explain_shows_the_findings_once_and_exits_with_them(bcli: Bcli, vllm: F
     assert ran.stderr == HEADLINE + "\n"
 
 
+def test_a_dry_run_checks_the_batch_too(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"prompt": "a"}\nnot json\n')
+    ran = bcli("--input", str(source), "--dry-run")
+    assert ran.code == ExitCode.USAGE
+    assert f"warning: {source}, line 2: not valid JSON" in ran.stderr
+    assert "vllm.LLM(" in ran.stdout
+
+
 def test_a_refusal_ends_before_loading(bcli: Bcli, vllm: FakeVllm) -> None:
     ran = bcli("--prompt", "x", "--tensor-parallel-size", "3")
     assert ran.code == ExitCode.REFUSED
@@ -312,8 +332,12 @@ def test_a_refusal_ends_before_loading(bcli: Bcli, vllm: FakeVllm) -> None:
         (["--prompt", "x", "--prompt-file", "p.txt"], "Prompts come from one place.", ExitCode.USAGE),
         (["--prompt", "x", "--output", "o.jsonl"], "--output is for a batch.", ExitCode.USAGE),
         (["--prompt-file", "missing.txt"], "There is no such file: missing.txt.", ExitCode.NOT_FOUND),
-        (["--prompt-file", "."], "Is a directory: .", ExitCode.INVALID),
-        (["--prompt-file", "gb18030.txt"], "gb18030.txt is not text in UTF-8", ExitCode.INVALID),
+        (["--prompt-file", "."], ". is a folder, not a file.", ExitCode.USAGE),
+        (["--prompt-file", "gb18030.txt"], "gb18030.txt is not text in UTF-8", ExitCode.USAGE),
+        (["--prompt", "\udcb4\udcb2"], "Prompt 1 is not text in UTF-8.", ExitCode.USAGE),
+        (["--prompt", "x", "--model", ""], "--model is empty.", ExitCode.USAGE),
+        (["--prompt", "x", "--profile", " "], "--profile is empty.", ExitCode.USAGE),
+        (["--prompt", "x", "--logprobs", "1000"], "less than or equal to 20", ExitCode.USAGE),
         (["--input", "missing.jsonl"], "missing.jsonl", ExitCode.NOT_FOUND),
         (["--input", "in.jsonl", "--output", "in.jsonl"], "in.jsonl is the input file", ExitCode.USAGE),
         (["--input", "in.jsonl", "--output", "no/such/folder/o.jsonl"], "does not exist", ExitCode.OUTPUT),

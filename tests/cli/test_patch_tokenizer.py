@@ -256,4 +256,4 @@ def test_a_folder_that_cannot_be_written_to_is_named(
     monkeypatch.setattr("baichuan_cli.tokenizer.originals.replace_file", refuse)
     ran = bcli(checkpoint)
     assert ran.code == 7
-    assert ran.stderr.startswith("error: Not allowed to open it: ")
+    assert ran.stderr.startswith("error: Not allowed to write: ")

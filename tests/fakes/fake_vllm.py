@@ -67,7 +67,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
 
         def add_request(self, request_id: str, prompt: dict[str, list[int]], params: SamplingParams) -> None:
             if request_id == state.refuse:
-                raise ValueError("this one not")
+                raise VLLMClientError("this one not")
             state.requests[request_id] = (prompt["prompt_token_ids"], params.arguments)
             self.running[request_id] = 0
 
@@ -97,6 +97,12 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
             state.environment = dict(os.environ)
             self.llm_engine = Engine()
 
+    class VLLMClientError(Exception):
+        """What new releases raise at a request; it is no ValueError."""
+
+    exceptions = types.ModuleType("vllm.exceptions")
+    exceptions.VLLMClientError = VLLMClientError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm.exceptions", exceptions)
     vllm = types.ModuleType("vllm")
     vllm.__spec__ = ModuleSpec("vllm", None)
     sampling_params = types.ModuleType("vllm.sampling_params")

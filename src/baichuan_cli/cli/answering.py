@@ -101,8 +101,7 @@ def answer_batch(
     from baichuan_cli.batch.run import BatchResult, exit_code
     from baichuan_cli.cli.engine_run import answer
 
-    for bad in bad_lines:
-        out.warning(f"{input_path}, line {bad.line}: {bad.reason}")
+    tell_bad_lines(bad_lines, input_path, out)
     if not job.items:
         raise BcliError(f"No line of {input_path} can be answered.", hint="What a line may hold: docs/batch.md")
     if others := {item.model for item in job.items} - {None, job.plan.model.name}:
@@ -134,6 +133,12 @@ def answer_batch(
         out.json({"schema": "bcli.batch/1", **_about(job.plan), **asdict(result), "bad_lines": len(bad_lines)})
     out.note(f"{_summary(result)} · {output_path}")
     return exit_code(bad_lines, result)
+
+
+def tell_bad_lines(bad_lines: Sequence[BadLine], input_path: Path, out: Output) -> None:
+    """Warn of each line that cannot be answered."""
+    for bad in bad_lines:
+        out.warning(f"{input_path}, line {bad.line}: {bad.reason}")
 
 
 def _summary(result: BatchResult) -> str:

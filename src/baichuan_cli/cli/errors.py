@@ -6,14 +6,16 @@ Commands and library code do not catch these themselves: they let them rise to `
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
 
 from baichuan_cli.errors import BcliError, ExitCode
 
 #: What bad input can cause. Anything else is a defect and shows a traceback.
 EXPECTED: tuple[type[Exception], ...] = (BcliError, OSError, UnicodeDecodeError)
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def to_bcli_error(error: Exception) -> BcliError:
@@ -21,15 +23,18 @@ def to_bcli_error(error: Exception) -> BcliError:
     match error:
         case BcliError():
             return error
-        case OSError() if error.errno in _FULL:
+        case OSError() if error.errno in _UNWRITABLE:
             return BcliError(
-                f"No space left{_where(error)}.", hint="Free some space and try again.", exit_code=ExitCode.OUTPUT
+                f"Cannot write{_where(error)}: {error.strerror}.",
+                hint="Free some space, or give another path.",
+                exit_code=ExitCode.OUTPUT,
             )
         case OSError() if error.errno in _FORBIDDEN:
+            action, exit_code = ("read", ExitCode.INVALID) if _unreadable(error) else ("write", ExitCode.OUTPUT)
             return BcliError(
-                f"Not allowed to open it{_where(error)}: {error.strerror}.",
+                f"Not allowed to {action}{_where(error)}: {error.strerror}.",
                 hint="Check the permissions, or give another path.",
-                exit_code=ExitCode.OUTPUT,
+                exit_code=exit_code,
             )
         case FileNotFoundError():
             return BcliError(f"There is no such file{_where(error)}.", exit_code=ExitCode.NOT_FOUND)
@@ -43,6 +48,12 @@ def to_bcli_error(error: Exception) -> BcliError:
             )
         case _:
             raise TypeError(f"no message for {type(error).__name__}") from error
+
+
+def _unreadable(error: OSError) -> bool:
+    """Tell whether it was a reader that was turned away; the error itself does not say."""
+    path = error.filename
+    return isinstance(path, str) and Path(path).exists() and not os.access(path, os.R_OK)
 
 
 def _where(error: OSError) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from baichuan_cli.cli import options
-from baichuan_cli.cli.answering import answer_batch, answer_prompts, make_job
+from baichuan_cli.cli.answering import answer_batch, answer_prompts, make_job, tell_bad_lines
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes, check, make_plan, show_dry_run, show_explanation
 from baichuan_cli.cli.prompts import read_prompts
@@ -128,7 +128,10 @@ def generate(
     if dry_run:
         show_dry_run(plan, out)
     if planning_only or batch is None:
-        raise typer.Exit(ExitCode.REFUSED if plan.refusals else ExitCode.OK)
+        if batch and input_path:
+            tell_bad_lines(batch.bad_lines, input_path, out)
+        bad = ExitCode.USAGE if batch and batch.bad_lines else ExitCode.OK
+        raise typer.Exit(ExitCode.REFUSED if plan.refusals else bad)
     job = make_job(plan, batch.items, chat=chat or system is not None, system=system)
     if input_path is not None:
         raise typer.Exit(answer_batch(job, batch.bad_lines, input_path, output_path, out, verbose=verbose))

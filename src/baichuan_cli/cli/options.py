@@ -147,5 +147,7 @@ StopOption = Annotated[
 ChoicesOption = Annotated[int | None, typer.Option("--n", min=1, help="Answers a prompt.", rich_help_panel=_SAMPLING)]
 LogprobsOption = Annotated[
     int | None,
-    typer.Option("--logprobs", min=0, help="Log-probabilities of this many tokens a step.", rich_help_panel=_SAMPLING),
+    typer.Option(
+        "--logprobs", min=0, max=20, help="Log-probabilities of this many tokens a step.", rich_help_panel=_SAMPLING
+    ),
 ]

@@ -53,7 +53,7 @@ def make_plan(wishes: Wishes, *, purpose: Purpose) -> Planned:
     from baichuan_cli.plan.layers import from_assignments, from_command_line, from_config, from_environment
     from baichuan_cli.plan.resolve import resolve
 
-    _refuse_twice(wishes)
+    _refuse_nonsense(wishes)
     config = from_config(_config_file())
     model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
     profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
@@ -76,7 +76,10 @@ def make_plan(wishes: Wishes, *, purpose: Purpose) -> Planned:
     return Planned(plan, _headline(plan, "" if profile else f" ({detection.reason})"))
 
 
-def _refuse_twice(wishes: Wishes) -> None:
+def _refuse_nonsense(wishes: Wishes) -> None:
+    for option, value in (("--model", wishes.model), ("--profile", wishes.profile)):
+        if isinstance(value, str) and not value.strip():
+            raise BcliError(f"{option} is empty.", hint="Give a name or a path, or leave the option out.")
     given = {name for name, value in wishes.settings.items() if value is not None}
     for assignment in wishes.assignments:
         name = assignment.partition("=")[0].strip().replace("-", "_")

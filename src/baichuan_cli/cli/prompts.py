@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
     from baichuan_cli.batch.item import Batch
@@ -28,6 +28,11 @@ def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: P
         return read_batch(input_path)
     texts = prompts or [_read(prompt_file) if prompt_file else _standard_input()]
     for number, text in enumerate(texts, start=1):
+        if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise BcliError(
+                f"Prompt {number} is not text in UTF-8.",
+                hint="Set the terminal or the script to UTF-8, or give a file: --prompt-file FILE",
+            )
         if not text:
             raise BcliError(
                 f"Prompt {number} is empty." if len(texts) > 1 else "The prompt is empty.",
@@ -56,6 +61,8 @@ def _standard_input() -> str:
 
 
 def _read(path: Path) -> str:
+    if path.is_dir():
+        raise BcliError(f"{path} is a folder, not a file.", hint="Give a file that is one prompt.")
     return _decode(path.read_bytes(), str(path), str(path))
 
 
@@ -66,7 +73,6 @@ def _decode(data: bytes, name: str, file: str) -> str:
         raise BcliError(
             f"{name} is not text in UTF-8: byte {data[error.start]:#04x} at position {error.start}.",
             hint=f"Convert it first: iconv -f GB18030 -t UTF-8 {file}",
-            exit_code=ExitCode.INVALID,
         ) from None
     # Editors and echo end a file with a newline that is no part of the prompt.
     return text.removesuffix("\n").removesuffix("\r")

@@ -100,7 +100,7 @@ class OfflineEngine:
             try:
                 parameters = _sampling_params({**self._sampling, **request.sampling}, stream=stream)
                 self._engine.add_request(request.request_id, prompt, parameters)
-            except ValueError as error:  # how vLLM refuses a single request
+            except _refusals() as error:
                 return Rejection(request.request_id, str(error))
         return None
 
@@ -133,6 +133,15 @@ class _Progress:
             first_token_seconds=self._first_token_seconds,
             total_seconds=time.perf_counter() - self._started,
         )
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return what vLLM raises at a request that it does not take; new releases have a class of their own for it."""
+    try:
+        from vllm.exceptions import VLLMClientError
+    except ImportError:
+        return (ValueError,)
+    return (ValueError, VLLMClientError)
 
 
 def _sampling_params(arguments: Mapping[str, Any], *, stream: bool) -> SamplingParams:
