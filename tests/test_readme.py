@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from pathlib import Path
@@ -45,7 +46,8 @@ def parse(line: str) -> None:
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     spellings = {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
-    arguments = sum(option.param_type_name == "argument" for option in command.params)
+    places = [option.nargs for option in command.params if option.param_type_name == "argument"]
+    arguments = math.inf if -1 in places else sum(places)
     while words:
         word = words.pop(0)
         if word in ("-h", "--help"):
