@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from baichuan_cli.plan.layers import from_command_line
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.releases import engine_arguments
 from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs, server_arguments
 from baichuan_cli.plan.settings import ENGINE, SAMPLING
-from plan.planning import cards, plan
+from plan.planning import DEMO_ALIBI, cards, plan
 
 H100 = cards("sm_90")
 
@@ -88,31 +90,115 @@ def test_off_is_said_where_it_can_be(release: str, off: list[str]) -> None:
     assert [flag for flag in server_arguments(made) if "prefix" in flag] == off
 
 
-@pytest.mark.parametrize(
-    ("argument", "last_without", "first_with", "last_with", "first_after"),
-    [
-        # From the table of differences between releases; None: it exists from 0.5.0 on, or to 0.33.0.
-        ("swap_space", None, "0.5.0", "0.17.1", "0.18.0"),
-        ("attention_config", "0.13.0", "0.16.0", "0.33.0", None),
-        ("dtype", None, "0.5.0", "0.33.0", None),
-        ("tensor_parallel_size", None, "0.5.0", "0.33.0", None),
-        ("max_model_len", None, "0.5.0", "0.33.0", None),
-        ("gpu_memory_utilization", None, "0.5.0", "0.33.0", None),
-        ("max_num_seqs", None, "0.5.0", "0.33.0", None),
-        ("enforce_eager", None, "0.5.0", "0.33.0", None),
-        ("quantization", None, "0.5.0", "0.33.0", None),
-        ("seed", None, "0.5.0", "0.33.0", None),
-    ],
-)
-def test_arguments_by_release(
-    argument: str, last_without: str | None, first_with: str, last_with: str, first_after: str | None
-) -> None:
-    def has(release: str) -> bool:
-        return argument in engine_arguments(Release.parse(release))
+EVERYTHING: dict[str, object] = {
+    "pipeline_parallel_size": 1,
+    "distributed_executor_backend": "mp",
+    "disable_custom_all_reduce": True,
+    "kv_cache_dtype": "auto",
+    "block_size": 32,
+    "max_num_seqs": 8,
+    "max_num_batched_tokens": 2048,
+    "enable_prefix_caching": False,
+    "enable_chunked_prefill": True,
+    "load_format": "auto",
+    "trust_remote_code": False,
+    "attention_backend": "TRITON_ATTN",
+}
 
-    assert has(first_with) and has(last_with)
-    assert last_without is None or not has(last_without)
-    assert first_after is None or not has(first_after)
+#: The releases on both sides of every boundary in the facts' table of differences, and those that were run.
+MATRIX = (
+    *("0.5.0", "0.5.1", "0.5.4", "0.5.5", "0.6.2", "0.6.3", "0.6.4", "0.6.5", "0.6.6", "0.7.3", "0.8.0", "0.8.2"),
+    *("0.8.3", "0.8.5", "0.9.0.1", "0.9.2", "0.10.0", "0.10.1", "0.10.2", "0.11.0", "0.11.1", "0.12.0", "0.13.0"),
+    *("0.14.0", "0.16.0", "0.17.0", "0.17.1", "0.18.0", "0.23.0", "0.24.0", "0.25.0", "0.29.0", "0.32.0", "0.33.0"),
+)
+
+#: First and last release of MATRIX with each setting as an argument; the attention backend is part of another one.
+ARGUMENTS: dict[str, tuple[str, str]] = {
+    "model": ("0.5.0", "0.33.0"),
+    "dtype": ("0.5.0", "0.33.0"),
+    "quantization": ("0.5.0", "0.33.0"),
+    "tensor_parallel_size": ("0.5.0", "0.33.0"),
+    "pipeline_parallel_size": ("0.5.0", "0.33.0"),
+    "distributed_executor_backend": ("0.5.0", "0.33.0"),
+    "disable_custom_all_reduce": ("0.5.0", "0.33.0"),
+    "max_model_len": ("0.5.0", "0.33.0"),
+    "gpu_memory_utilization": ("0.5.0", "0.33.0"),
+    "kv_cache_dtype": ("0.5.0", "0.33.0"),
+    "block_size": ("0.5.0", "0.33.0"),
+    "swap_space": ("0.5.0", "0.17.1"),
+    "max_num_seqs": ("0.5.0", "0.33.0"),
+    "max_num_batched_tokens": ("0.5.0", "0.33.0"),
+    "enable_prefix_caching": ("0.5.0", "0.33.0"),
+    "enable_chunked_prefill": ("0.5.0", "0.33.0"),
+    "enforce_eager": ("0.5.0", "0.33.0"),
+    "attention_config": ("0.14.0", "0.33.0"),
+    "load_format": ("0.5.0", "0.33.0"),
+    "trust_remote_code": ("0.5.0", "0.33.0"),
+    "seed": ("0.5.0", "0.33.0"),
+}
+
+
+def test_the_table_has_every_setting() -> None:
+    assert set(ARGUMENTS) == (set(ENGINE) - {"attention_backend"}) | {"attention_config", "model"}
+
+
+@pytest.mark.parametrize("release", MATRIX)
+def test_arguments_by_release(release: str) -> None:
+    place = MATRIX.index(release)
+    expected = {
+        name for name, (first, last) in ARGUMENTS.items() if MATRIX.index(first) <= place <= MATRIX.index(last)
+    }
+    assert engine_arguments(Release.parse(release)) == expected
+
+
+@pytest.mark.parametrize("release", MATRIX)
+def test_everything_asked_for_is_passed_or_left_out_by_name(release: str) -> None:
+    asked = {**EVERYTHING, "quantization": "fp8", "swap_space": 2.0}
+    made = plan("baichuan2-7b-chat", "cuda", release, H100, **asked)
+    given, variables = llm_kwargs(made), environment(made)
+    backend = asked.pop("attention_backend")
+    if "attention_config" in given:
+        assert (given["attention_config"], variables) == ({"backend": backend}, {})
+    else:
+        assert variables == {"VLLM_ATTENTION_BACKEND": backend}
+    left_out = {name for name, value in asked.items() if given.get(name) != value}
+    assert left_out == ({"swap_space"} if "swap_space" not in engine_arguments(Release.parse(release)) else set())
+    said = [each.message for each in made.warnings if each.rule == "unsupported_setting"]
+    assert [message.split()[0] for message in said] == sorted(left_out)
+
+
+@pytest.mark.parametrize("release", MATRIX)
+def test_what_differs_between_releases_is_never_left_to_them(release: str) -> None:
+    """Defaults of these have changed, and vLLM of before 0.9.0.1 takes no top_k of 0."""
+    made = plan("demo", "cuda", release, H100, layers=from_command_line({}, {"top_k": 0}))
+    given = llm_kwargs(made)
+    assert (given["seed"], given["gpu_memory_utilization"]) == (0, 0.9)
+    sampling = sampling_kwargs(made)
+    assert sampling["top_k"] == -1
+    assert {"temperature", "top_p", "repetition_penalty", "max_tokens"} <= set(sampling)
+
+
+def test_what_only_some_releases_have_is_not_even_a_setting() -> None:
+    """The rest of the table: bcli does without these, so it needs no boundary for them."""
+    assert not {
+        *("device", "max_seq_len_to_capture", "rope_scaling", "rope_theta", "hf_overrides", "task", "runner"),
+        *("convert", "compilation_config", "generation_config", "disable_log_requests", "enable_log_requests"),
+    } & set(ENGINE)
+    assert not {"best_of", "bad_words", "logit_bias"} & set(SAMPLING)
+
+
+@pytest.mark.parametrize("release", MATRIX)
+def test_flags_that_every_release_understands(release: str) -> None:
+    """Long names with hyphens, whole numbers written out, and no `--no-…` before 0.8."""
+    asked = {"enable_prefix_caching": False, "enable_chunked_prefill": False, "max_model_len": 4096}
+    arguments = server_arguments(plan("baichuan2-7b-chat", "cuda", release, H100, **asked))
+    assert arguments[arguments.index("--max-model-len") + 1] == "4096"
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    assert not [flag for flag in flags if not flag.startswith("--") or "_" in flag]
+    off = ["--no-enable-prefix-caching", "--no-enable-chunked-prefill"]
+    assert [flag for flag in flags if flag.startswith("--no-")] == (
+        off if MATRIX.index(release) >= MATRIX.index("0.8.0") else []
+    )
 
 
 class VllmHere:
@@ -143,22 +229,6 @@ def vllm_here() -> VllmHere:
         return VllmHere()
 
 
-EVERYTHING: dict[str, object] = {
-    "pipeline_parallel_size": 1,
-    "distributed_executor_backend": "mp",
-    "disable_custom_all_reduce": True,
-    "kv_cache_dtype": "auto",
-    "block_size": 32,
-    "max_num_seqs": 8,
-    "max_num_batched_tokens": 2048,
-    "enable_prefix_caching": False,
-    "enable_chunked_prefill": True,
-    "load_format": "auto",
-    "trust_remote_code": False,
-    "attention_backend": "TRITON_ATTN",
-}
-
-
 @pytest.mark.engine
 class TestAgainstTheInstalledVllm:
     def test_every_argument_is_a_field_of_engine_args(self, vllm_here: VllmHere) -> None:
@@ -170,8 +240,9 @@ class TestAgainstTheInstalledVllm:
         gone = set(ENGINE) - engine_arguments(vllm_here.release) - {"attention_backend"}
         assert not gone & known
 
-    def test_keyword_arguments_and_command_line_mean_the_same(self, vllm_here: VllmHere) -> None:
-        made = plan("demo-alibi", "cuda", str(vllm_here.release), H100, **EVERYTHING)
+    def test_keyword_arguments_and_command_line_mean_the_same(self, vllm_here: VllmHere, tmp_path: Path) -> None:
+        model = replace(DEMO_ALIBI, path=tmp_path)  # vLLM looks whether the folder exists
+        made = plan(model, "cuda", str(vllm_here.release), H100, **EVERYTHING)
         by_keyword = vllm_here.engine_args(**llm_kwargs(made))
         by_command_line = vllm_here.engine_args.from_cli_args(vllm_here.parser.parse_args(server_arguments(made)))
         for name in llm_kwargs(made):
