@@ -20,6 +20,7 @@ from baichuan_cli.plan.rules.dtype import dtype
 from baichuan_cli.plan.rules.hardware import architecture, environment
 from baichuan_cli.plan.rules.memory import cpu_memory, memory
 from baichuan_cli.plan.rules.parallel import cards, cpu_ranks, pipeline_parallel, tensor_parallel
+from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, plugin_allowed
 from baichuan_cli.plan.rules.quantization import activation_order, gptq_on_rocm, quantization
 from baichuan_cli.plan.rules.release import hardware_release, known_release, pinned, python, unsupported_setting
 
@@ -29,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     hardware_release,
     architecture,
     environment,
+    plugin_allowed,
     loadable,
     in_tree_reading,
     remote_code,
@@ -58,5 +60,6 @@ WATCHED_VARIABLES = (
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN",
     "VLLM_CPU_KVCACHE_SPACE",
     "VLLM_CPU_OMP_THREADS_BIND",
+    ALLOWED_PLUGINS,
     "VLLM_USE_TRITON_FLASH_ATTN",
 )

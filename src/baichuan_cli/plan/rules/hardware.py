@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baichuan_cli.plan.draft import Draft, Outcome, Refuse, Warn
+from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, allows_ours
 
 
 def architecture(draft: Draft) -> Iterator[Outcome]:
@@ -23,7 +24,12 @@ def architecture(draft: Draft) -> Iterator[Outcome]:
 
 
 def environment(draft: Draft) -> Iterator[Outcome]:
-    """Warn of exported variables that do harm on this hardware."""
+    """Warn of exported variables that do harm on this hardware.
+
+    Who names bcli's plugin in the list of plugins knows what the list does, and has made it for this.
+    """
     for name, reason in draft.profile.forbidden_environment.items():
+        if name == ALLOWED_PLUGINS and allows_ours(draft.exported.get(name, "")):
+            continue
         if name in draft.exported:
             yield Warn(f"{name}={draft.exported[name]} is set: {reason}", f"unset {name}")
