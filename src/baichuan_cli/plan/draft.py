@@ -64,7 +64,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Forbid:
-    """It would run and give wrong answers without a word. Nothing forces this."""
+    """It would give wrong answers without a word, or bcli has no way to ask for it at all. Nothing forces this."""
 
     message: str
     hint: str = ""

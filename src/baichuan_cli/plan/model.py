@@ -35,7 +35,8 @@ class Layer:
 class Finding:
     """Something that speaks against the plan.
 
-    A refusal about capability (`forceable`) becomes a warning under `--force`; one about silent wrongness never does.
+    A refusal about capability (`forceable`) becomes a warning under `--force`; one about silent wrongness never does,
+    and neither does one about a release that bcli does not know how to talk to.
     """
 
     severity: Literal["refusal", "warning"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OLDEST = "0.5.0"
 NEWEST = "0.33"
 KNOWN = ">=0.5.0,<0.34"
+NOT_TOO_OLD = f">={OLDEST}"  # "<0.5.0" would leave out the release candidates of 0.5.0
 
 #: `vllm.general_plugins` entry points are loaded from here on.
 PLUGINS = ">=0.5.5"

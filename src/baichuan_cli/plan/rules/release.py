@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baichuan_cli.plan.draft import Draft, Drop, Outcome, Refuse, Set, Warn
-from baichuan_cli.plan.releases import KNOWN, NEWEST, OLDEST, removed_setting, required_python
+from baichuan_cli.plan.draft import Draft, Drop, Forbid, Outcome, Refuse, Set, Warn
+from baichuan_cli.plan.releases import KNOWN, NEWEST, NOT_TOO_OLD, OLDEST, removed_setting, required_python
 
 
 def known_release(draft: Draft) -> Iterator[Outcome]:
     """Refuse releases before the first that bcli knows, and warn of those after the last."""
-    if draft.release.matches(f"<{OLDEST}"):
-        yield Refuse(
+    if not draft.release.matches(NOT_TOO_OLD):
+        yield Forbid(
             f"vLLM {draft.release} is too old: bcli knows {OLDEST} to {NEWEST}.", f"Install vLLM {OLDEST} or later."
         )
     elif not draft.release.matches(KNOWN):
@@ -31,9 +31,9 @@ def python(draft: Draft) -> Iterator[Outcome]:
 
 
 def hardware_release(draft: Draft) -> Iterator[Outcome]:
-    """Refuse a release that is not known to run on this hardware."""
+    """Refuse a release that is not known to run on this hardware; what is too old for any was refused before."""
     supported = draft.profile.hardware.vllm
-    if not draft.release.matches(supported):
+    if draft.release.matches(NOT_TOO_OLD) and not draft.release.matches(supported):
         yield Refuse(
             f"vLLM {draft.release} is outside {supported}, what {draft.profile.name} runs.",
             "Use a vLLM in this range, or another --profile.",
