@@ -230,6 +230,14 @@ conditions:
         ("settings: {dtype: null}", "settings.dtype.value: must be a text, a number, true or false, not None"),
         ("settings: {dtype: [a]}", "settings.dtype.value: must be a text, a number, true or false, not ['a']"),
         ("settings: {dtype: {because: I like it}}", "settings.dtype.value: is missing"),
+        (
+            "settings: {quantization: gpqt}",
+            "settings: quantization: 'gpqt' is no quantization method. Did you mean gptq?",
+        ),
+        (
+            "settings: {attention_backend: FLASHH}",
+            "settings: attention_backend: 'FLASHH' is no attention backend for Baichuan. Did you mean FLASH_ATTN",
+        ),
         ("settings: [dtype]", "settings: must hold lines like 'name: value', not ['dtype']"),
         ("conditions: {vllm: '>=0.9'}", "conditions: must be a list, [a, b], not {'vllm': '>=0.9'}"),
         ("conditions: [vllm]", "conditions.0: must hold lines like 'name: value', not 'vllm'"),

@@ -115,6 +115,42 @@ def test_assignments_name_any_setting() -> None:
             ExitCode.USAGE,
         ),
         (
+            lambda: from_command_line({"quantization": "gpqt"}),
+            "--quantization: 'gpqt' is no quantization method.",
+            "Did you mean gptq?",
+            ExitCode.USAGE,
+        ),
+        (
+            lambda: from_assignments(["attention_backend=FLASHH"]),
+            "--set attention_backend: 'FLASHH' is no attention backend for Baichuan.",
+            "Did you mean FLASH_ATTN or FLASH_ATTN_VLLM_V1?",
+            ExitCode.USAGE,
+        ),
+        (
+            lambda: from_assignments(["kv_cache_dtype=fp9"]),
+            "--set kv_cache_dtype: 'fp9' is no type of the KV cache.",
+            "Did you mean fp8?",
+            ExitCode.USAGE,
+        ),
+        (
+            lambda: from_assignments(["distributed_executor_backend=rey"]),
+            "--set distributed_executor_backend: 'rey' is not one of ray, mp, uni, external_launcher.",
+            "",
+            ExitCode.USAGE,
+        ),
+        (
+            lambda: from_config({"settings": {"load_format": "safetensor"}}),
+            "config.yaml: settings: load_format: 'safetensor' is no load format.",
+            "Did you mean safetensors or fastsafetensors or instanttensor?",
+            ExitCode.INVALID,
+        ),
+        (
+            lambda: from_environment({"BCLI_LOGPROBS": "1000"}),
+            "BCLI_LOGPROBS: '1000' is not a whole number from 0 to 20.",
+            "",
+            ExitCode.USAGE,
+        ),
+        (
             lambda: from_command_line({"gpu_memory_utilization": 1.5}),
             "--gpu-memory-utilization: 1.5 is not a number above 0 to 1.",
             "",
@@ -141,10 +177,35 @@ def test_what_makes_no_sense_is_named(ask: Callable[[], object], message: str, h
     assert (error.message, error.hint, error.exit_code) == (message, hint, exit_code)
 
 
-def test_a_name_like_no_other_gets_the_whole_list() -> None:
+@pytest.mark.parametrize(
+    ("assignment", "hint"),
+    [
+        ("zzz=1", "There are: dtype, quantization, tensor_parallel_size, "),
+        ("load_format=foo", "There are: auto, safetensors, pt, "),
+    ],
+)
+def test_a_name_like_no_other_gets_the_whole_list(assignment: str, hint: str) -> None:
     with pytest.raises(BcliError) as caught:
-        from_assignments(["zzz=1"])
-    assert caught.value.hint.startswith("There are: dtype, quantization, tensor_parallel_size, ")
+        from_assignments([assignment])
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("attention_backend=flash_attn", "FLASH_ATTN"),
+        ("attention_backend=FLASH_ATTN_CUSTOM", "FLASH_ATTN_CUSTOM"),
+        ("attention_backend=None", None),
+        ("quantization=GPTQ", "gptq"),
+        ("quantization=slimquant_w4a8", "slimquant_w4a8"),
+        ("kv_cache_dtype=FP8", "fp8"),
+        ("distributed_executor_backend=MP", "mp"),
+        ("dtype=BFloat16", "bfloat16"),
+    ],
+)
+def test_names_are_read_in_any_case(assignment: str, value: str | None) -> None:
+    [layer] = from_assignments([assignment])
+    assert list(layer.settings.values()) == [value]
 
 
 @given(st.integers(1, 10**6))

@@ -53,14 +53,16 @@ ASKED = st.fixed_dictionaries(
         "dtype": st.sampled_from(["float16", "bfloat16", "float32"]),
         "tensor_parallel_size": st.integers(1, 16),
         "pipeline_parallel_size": st.integers(1, 4),
-        "quantization": st.sampled_from(["none", "gptq", "gptq_marlin", "awq", "fp8"]),
+        "quantization": st.sampled_from(["none", "gptq", "gptq_marlin", "awq", "fp8", "slimquant_w4a8"]),
         "max_model_len": st.integers(1, 8192),
         "gpu_memory_utilization": st.floats(0.05, 1.0),
         "kv_cache_dtype": st.sampled_from(["auto", "fp8"]),
         "swap_space": st.integers(0, 8),
         "enable_prefix_caching": st.booleans(),
         "enforce_eager": st.booleans(),
-        "attention_backend": st.sampled_from(["FLASHINFER", "FLASH_ATTN", "TRITON_ATTN", "FLEX_ATTENTION"]),
+        "attention_backend": st.sampled_from(
+            ["FLASHINFER", "FLASH_ATTN", "TRITON_ATTN", "FLEX_ATTENTION", "FLASH_ATTN_CUSTOM"]
+        ),
         "trust_remote_code": st.booleans(),
         "seed": st.integers(0, 99),
     },

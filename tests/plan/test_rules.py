@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from baichuan_cli.catalog.model import Model, Quantization
+from baichuan_cli.errors import BcliError
 from baichuan_cli.plan.model import Finding, Layer, Plan, Setting
 from baichuan_cli.sizes import GIB
 from plan.planning import CPU, cards, catalogue_model, plan
@@ -41,6 +42,7 @@ class TestRelease:
         ("release", "expected"),
         [
             ("0.4.3", [("refusal", "vLLM 0.4.3 is too old: bcli knows 0.5.0 to 0.33.")]),
+            ("0.5.0rc1", [("refusal", "vLLM 0.5.0rc1 is too old: bcli knows 0.5.0 to 0.33.")]),
             ("0.5.0+cpu", []),
             ("0.33.2", []),
             (
@@ -52,6 +54,10 @@ class TestRelease:
     def test_only_known_releases_pass_without_a_word(self, release: str, expected: list[tuple[str, str]]) -> None:
         found = [each for each in plan("demo", "cpu", release).findings if each.rule == "known_release"]
         assert [(each.severity, each.message) for each in found] == expected
+
+    @pytest.mark.parametrize("profile", ["cpu", "cuda", "rocm", "k100", "z100l", "k100-ai", "bw1000"])
+    def test_too_old_is_said_once_and_never_forced(self, profile: str) -> None:
+        assert refusals(plan("demo", profile, "0.4.0", force=True)) == [("known_release", False)]
 
     def test_old_python(self) -> None:
         made = plan("demo", "cpu", "0.32.0", replace(CPU, python=(3, 10)))
@@ -105,6 +111,54 @@ class TestHardware:
         exported = Layer("environment", environment={"HSA_OVERRIDE_GFX_VERSION": "9.0.6"})
         warnings = plan(BASE_7B, "k100", "0.5.0", layers=(exported,)).warnings
         assert ("environment", "unset HSA_OVERRIDE_GFX_VERSION") in [(w.rule, w.hint) for w in warnings]
+
+
+class TestPlugins:
+    """VLLM_PLUGINS names the only plugins that vLLM loads."""
+
+    @pytest.mark.parametrize(
+        ("exported", "release", "hint"),
+        [
+            ("hcu,hcu_model", "0.25.1", "unset VLLM_PLUGINS, or export VLLM_PLUGINS=hcu,hcu_model,baichuan"),
+            ("", "0.32.0", "unset VLLM_PLUGINS, or export VLLM_PLUGINS=baichuan"),
+            # vLLM does not strip the names.
+            ("hcu, baichuan", "0.32.0", "unset VLLM_PLUGINS, or export VLLM_PLUGINS=hcu,baichuan"),
+            ("hcu", "0.24.0", None),  # Baichuan is part of it
+            ("baichuan", "0.32.0", None),
+            (None, "0.32.0", None),
+        ],
+    )
+    def test_a_list_without_ours_is_refused_before_loading(
+        self, exported: str | None, release: str, hint: str | None
+    ) -> None:
+        variables = {} if exported is None else {"VLLM_PLUGINS": exported}
+        made = plan("demo", "cpu", release, layers=(Layer("environment", environment=variables),))
+        message = (
+            f"VLLM_PLUGINS={exported} is set: it keeps bcli's plugin baichuan out, and vLLM {release} has no Baichuan"
+            " without it."
+        )
+        assert made.refusals == (
+            () if hint is None else (Finding("refusal", "plugin_allowed", message, hint, forceable=True),)
+        )
+
+    @pytest.mark.parametrize(
+        ("exported", "expected"),
+        [
+            ("hcu,hcu_model,hcu_ops,baichuan", []),
+            ("hcu,hcu_model,hcu_ops", [("environment", "warning"), ("plugin_allowed", "refusal")]),
+        ],
+    )
+    def test_the_vendors_plugins_beside_ours(self, exported: str, expected: list[tuple[str, str]]) -> None:
+        layer = Layer("environment", environment={"VLLM_PLUGINS": exported})
+        made = plan("demo", "k100-ai", "0.25.1", cards("gfx928", memory_gib=64), layers=(layer,))
+        assert [(each.rule, each.severity) for each in made.findings] == expected
+        assert made.environment["VLLM_PLUGINS"] == Setting(exported, "environment", "exported by you")
+
+    def test_the_name_is_that_of_the_entry_point(self) -> None:
+        from importlib.metadata import entry_points
+
+        [ours] = entry_points(group="vllm.general_plugins", name="baichuan")
+        assert ours.value.startswith("baichuan_cli.")
 
 
 class TestCheckpoint:
@@ -243,6 +297,21 @@ class TestQuantization:
     def test_a_kernel_for_the_checkpoints_method(self) -> None:
         made = plan(GPTQ_7B, "cuda", "0.24.0", A100, quantization="gptq_marlin")
         assert (made.settings["quantization"].value, made.refusals) == ("gptq_marlin", ())
+
+    @pytest.mark.parametrize("model", [BASE_7B, GPTQ_7B])
+    def test_a_vendors_own_method_is_let_through_with_a_warning(self, model: Model) -> None:
+        made = plan(model, "k100-ai", "0.18.1", quantization="slimquant_w4a8")
+        assert (made.settings["quantization"].value, made.refusals) == ("slimquant_w4a8", ())
+        assert [(each.rule, each.message) for each in made.warnings] == [
+            (
+                "quantization",
+                f"quantization slimquant_w4a8 is not known to bcli: whether it fits {model.name} was not checked",
+            )
+        ]
+
+    def test_a_method_that_a_checkpoint_alone_names_stays_refused(self) -> None:
+        model = quantized(GPTQ_7B, method="slimquant_w4a8")
+        assert refusals(plan(model, "k100-ai", "0.18.1")) == [("quantization", True)]
 
     def test_fp8_while_loading(self) -> None:
         assert not plan(BASE_7B, "cuda", "0.26.0", H100, quantization="fp8").refusals
@@ -431,6 +500,36 @@ class TestAttention:
     def test_flashinfer_by_the_old_variable(self) -> None:
         exported = Layer("environment", environment={"VLLM_ATTENTION_BACKEND": "FLASHINFER"})
         assert refusals(plan("demo-alibi", "cuda", "0.10.2", A100, layers=(exported,))) == [("alibi_backend", False)]
+
+    def test_a_misspelt_backend_in_the_old_variable(self) -> None:
+        def exported(backend: str) -> tuple[Layer]:
+            return (Layer("environment", environment={"VLLM_ATTENTION_BACKEND": backend}),)
+
+        with pytest.raises(
+            BcliError, match="VLLM_ATTENTION_BACKEND: 'FLASHINFR' is no attention backend for Baichuan"
+        ):
+            plan("demo-alibi", "cuda", "0.10.2", A100, layers=exported("FLASHINFR"))
+        # Where the variable has no meaning any more, nobody reads it, and empty is as good as not set.
+        assert not plan("demo", "cuda", "0.32.0", A100, layers=exported("FLASHINFR")).findings
+        assert plan("demo", "cuda", "0.10.2", A100, layers=exported("")).settings["attention_backend"].value is None
+
+    @pytest.mark.parametrize(
+        ("model", "message", "hint"),
+        [
+            ("demo", "attention_backend FLASH_ATTN_CUSTOM is not known to bcli", ""),
+            (
+                "demo-alibi",
+                "attention_backend FLASH_ATTN_CUSTOM is not known to bcli, and neither is whether it computes ALiBi,"
+                " which demo-alibi needs",
+                "Compare greedy answers to a few long prompts with those of --profile cpu before you trust them.",
+            ),
+        ],
+    )
+    def test_a_vendors_own_backend_is_let_through_with_a_warning(self, model: str, message: str, hint: str) -> None:
+        machine = cards("gfx936", memory_gib=64)
+        made = plan(model, "bw1000", "0.18.1", machine, attention_backend="FLASH_ATTN_CUSTOM")
+        assert made.settings["attention_backend"].value == "FLASH_ATTN_CUSTOM"
+        assert made.findings == (Finding("warning", "attention", message, hint),)
 
     def test_flex_attention_fails_loudly(self) -> None:
         made = plan("demo-alibi", "cuda", "0.32.0", A100, attention_backend="FLEX_ATTENTION")

@@ -51,7 +51,7 @@ def first_draft(
         ruled_size: the tensor-parallel size where a rule has chosen one; a profile may prefer other things then.
 
     Raises:
-        BcliError: the profile prefers something that makes no sense.
+        BcliError: the profile prefers, or VLLM_ATTENTION_BACKEND names, something that makes no sense.
     """
     exported = {name: value for layer in layers for name, value in layer.environment.items()}
     asked = _asked(layers, exported, release)
@@ -82,10 +82,15 @@ def first_draft(
 
 
 def _asked(layers: Sequence[Layer], exported: Mapping[str, str], release: Release) -> dict[str, Setting]:
-    """Return what the person asks for; old releases take the attention backend from the environment."""
+    """Return what the person asks for; old releases take the attention backend from the environment.
+
+    Raises:
+        BcliError: the backend in the environment is misspelt; most of these releases would take another in silence.
+    """
     asked = {name: Setting(value, layer.source, "") for layer in layers for name, value in layer.settings.items()}
-    if _BACKEND in exported and not release.matches(ATTENTION_CONFIG):
-        asked.setdefault("attention_backend", Setting(exported[_BACKEND], _BACKEND, ""))
+    if (backend := exported.get(_BACKEND)) and not release.matches(ATTENTION_CONFIG):
+        value = read(ENGINE, "attention_backend", backend, _BACKEND)
+        asked.setdefault("attention_backend", Setting(value, _BACKEND, ""))
     return asked
 
 

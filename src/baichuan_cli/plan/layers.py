@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.plan.model import Layer, SettingValue
-from baichuan_cli.plan.settings import ENGINE, SAMPLING, Reader, nearest, read
+from baichuan_cli.plan.readers import Reader, nearest
+from baichuan_cli.plan.settings import ENGINE, SAMPLING, read
 
 CONFIG = "config.yaml"
 

@@ -47,7 +47,7 @@ def resolve(
         The plan. It says in its `findings` whether it may be used.
 
     Raises:
-        BcliError: the profile or the generation config holds a value that makes no sense.
+        BcliError: the profile, the generation config or an exported variable holds a value that makes no sense.
     """
     profile = fit(profile, machine)
     draft = first_draft(model, profile, release, machine, layers, purpose)

@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baichuan_cli.plan.draft import Draft, Drop, Export, Forbid, Outcome, Refuse, Set, Warn
+from baichuan_cli.plan.names import ATTENTION_BACKENDS
 from baichuan_cli.plan.releases import BAICHUAN_IN_TREE, attention_selectable, triton_attention
 
 _TRITON_PREFILL = "VLLM_USE_TRITON_FLASH_ATTN"
+_COMPARE = "Compare greedy answers to a few long prompts with those of --profile cpu before you trust them."
 
 
 def attention(draft: Draft) -> Iterator[Outcome]:
-    """Leave the choice of a backend out where vLLM has none to offer."""
+    """Leave the choice of a backend out where vLLM has none to offer; let a vendor's own pass with a warning."""
+    backend = draft.attention_backend
     if not attention_selectable(draft.release, draft.profile.kind):
         where = "on the CPU" if draft.profile.kind == "cpu" else "in this release"
         yield Drop("attention_backend", f"not selectable {where}")
+    elif backend is not None and backend not in ATTENTION_BACKENDS:
+        alibi = f", and neither is whether it computes ALiBi, which {draft.model.name} needs" if draft.alibi else ""
+        yield Warn(f"attention_backend {backend} is not known to bcli{alibi}", _COMPARE if draft.alibi else "")
 
 
 def alibi_backend(draft: Draft) -> Iterator[Outcome]:
@@ -101,7 +107,7 @@ def alibi_on_dcu(draft: Draft) -> Iterator[Outcome]:
             yield Warn(
                 f"ALiBi may be ignored in prefill by vLLM {draft.release} on ROCm: "
                 "answers to long prompts may be wrong.",
-                "Compare greedy answers to a few long prompts with those of --profile cpu before you trust them.",
+                _COMPARE,
             )
         yield from _without_triton_prefill(draft)
 

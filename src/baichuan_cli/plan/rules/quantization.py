@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baichuan_cli.plan.draft import Draft, Forbid, Outcome, Refuse, Set, Warn
+from baichuan_cli.plan.names import QUANTIZATIONS
 from baichuan_cli.plan.releases import NO_ACTIVATION_ORDER
 
 #: Methods that quantize plain weights while they are loaded, so the checkpoint needs none.
@@ -17,8 +18,11 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
     """Refuse a method that the checkpoint does not have, or that does not run here."""
     method = draft.quantization
     stored = draft.model.quantization.method if draft.model.quantization else None
+    chosen = "quantization" in draft.chosen
+    vendors_own = chosen and method is not None and method not in QUANTIZATIONS
     if (
-        "quantization" in draft.chosen
+        chosen
+        and not vendors_own
         and _family(method) != stored
         and not (stored is None and method in (None, *_WHILE_LOADING))
     ):
@@ -38,6 +42,11 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
         yield Refuse(
             f"quantization {method} does not run on {draft.profile.name}: {forbidden[method]}.",
             "Use an unquantized checkpoint" + (f", or {supported[0]}." if supported else "."),
+        )
+    elif vendors_own and method not in supported:
+        yield Warn(
+            f"quantization {method} is not known to bcli: whether it fits {draft.model.name} was not checked",
+            "If this vLLM does not know it either, leave --quantization out.",
         )
     elif method not in supported:
         works = f"what works is {', '.join(supported)}" if supported else "none works"
