@@ -20,12 +20,7 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
     stored = draft.model.quantization.method if draft.model.quantization else None
     chosen = "quantization" in draft.chosen
     vendors_own = chosen and method is not None and method not in QUANTIZATIONS
-    if (
-        chosen
-        and not vendors_own
-        and _family(method) != stored
-        and not (stored is None and method in (None, *_WHILE_LOADING))
-    ):
+    if chosen and not vendors_own and not _fits(method, stored):
         yield Refuse(
             f"quantization {method or 'none'}: the weights of {draft.model.name} are"
             f" {f'{stored} quantized' if stored else 'not quantized'}.",
@@ -95,6 +90,7 @@ def activation_order(draft: Draft) -> Iterator[Outcome]:
         )
 
 
-def _family(method: str | None) -> str | None:
-    """Return the format that a method reads: gptq_marlin is a kernel for gptq."""
-    return method.removesuffix("_marlin") if method else None
+def _fits(method: str | None, stored: str | None) -> bool:
+    """Tell whether a method reads weights as they are stored: gptq_marlin is a kernel for gptq."""
+    family = method.removesuffix("_marlin") if method else None
+    return family == stored or (stored is None and method in _WHILE_LOADING)
