@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,18 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "answers.jsonl"
 
 
-@pytest.fixture
-def file_size_limit() -> Iterator[int]:
-    """Let no file of this process grow past 1000 bytes: the write that crosses it is short, the next one fails."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow past 1000 bytes: the write that crosses it is short, the next one fails.
+
+    No fixture, which would still hold while pytest reports: its own output may be a longer file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield 1000
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def refused(path: Path, run: RunInfo, input_path: Path | None = None) -> BcliError:
@@ -192,9 +198,9 @@ def test_outputs_that_cannot_be_opened(tmp_path: Path, run_info: RunInfo) -> Non
         assert refused(path, run_info).message == f"The output {path} is not a regular file."
 
 
-def test_a_full_disk_keeps_what_is_safe(output: Path, run_info: RunInfo, file_size_limit: int) -> None:
+def test_a_full_disk_keeps_what_is_safe(output: Path, run_info: RunInfo) -> None:
     safe = b""
-    with open_answers(output, ITEMS, run_info, input_path=None) as answers:
+    with full_disk(), open_answers(output, ITEMS, run_info, input_path=None) as answers:
         answers.write(failure(ITEMS[4], run_info))
         safe += encode(failure(ITEMS[4], run_info))
         answers.write(answer(ITEMS[0], run_info))
