@@ -106,7 +106,7 @@ Your own profiles go to {own_profiles}
 def test_list_as_json(bcli: Bcli) -> None:
     assert bcli("list", "--json") == ExitCode.OK
     listed = json.loads(bcli.out)
-    assert listed["schema"] == 1
+    assert listed["schema"] == "bcli.profiles/1"
     assert listed["profiles"][0] == {
         "name": "bw1000",
         "title": "Hygon BW1000 family, 64 GB",
@@ -172,7 +172,7 @@ def test_show_names_every_kind_of_condition(bcli: Bcli) -> None:
 def test_show_as_json(bcli: Bcli) -> None:
     assert bcli("show", "z100l", "--json") == ExitCode.OK
     shown = json.loads(bcli.out)
-    assert (shown["schema"], shown["from"], shown["extends"]) == (1, "shipped", ["k100"])
+    assert (shown["schema"], shown["from"], shown["extends"]) == ("bcli.profile/1", "shipped", ["k100"])
     assert shown["profile"]["hardware"]["memory_gib"] == 32
     assert shown["profile"]["settings"]["dtype"] == {
         "value": "float16",
@@ -201,7 +201,7 @@ def test_validate(bcli: Bcli, tmp_path: Path) -> None:
     assert bcli("validate", str(path)) == ExitCode.OK
     assert (bcli.out, bcli.err) == (f"{path} is a valid profile: mine · The old box\n", "")
     assert bcli("validate", str(path), "--json") == ExitCode.OK
-    assert json.loads(bcli.out) == {"schema": 1, "valid": True, "name": "mine", "path": str(path)}
+    assert json.loads(bcli.out) == {"schema": "bcli.profile-check/1", "valid": True, "name": "mine", "path": str(path)}
 
 
 def test_validate_a_wrong_file(bcli: Bcli, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_detect_as_json(bcli: Bcli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bcli("detect", "--json") == ExitCode.OK
     card = {"name": "K100_AI", "architecture": "gfx928", "memory_bytes": 65520 * 2**20}
     assert json.loads(bcli.out) == {
-        "schema": 1,
+        "schema": "bcli.detection/1",
         "profile": "k100-ai",
         "reason": "2 × K100_AI (gfx928)",
         "steps": [

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="profiles", help="Hardware profiles: what bcli knows about each card.", no_args_is_help=True)
 
-#: Version of the JSON forms; it rises when a key changes its meaning or goes away.
-SCHEMA = 1
-
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A profile's name, or a YAML file.", autocompletion=complete_profile)
@@ -40,7 +37,7 @@ def list_command(as_json: JsonOption = False) -> None:
             {"name": entry.file.name, "title": entry.title, "problem": entry.problem, **_file_json(entry.file)}
             for entry in entries
         ]
-        out.json({"schema": SCHEMA, "profiles": profiles})
+        out.json({"schema": "bcli.profiles/1", "profiles": profiles})
         return
     out.table(
         ("name", "title", "from"),
@@ -73,7 +70,8 @@ def show_command(
         return
     if as_json:
         names = [parent.name for parent in parents]
-        out.json({"schema": SCHEMA, **_file_json(file), "extends": names, "profile": profile.model_dump(mode="json")})
+        facts = {**_file_json(file), "extends": names, "profile": profile.model_dump(mode="json")}
+        out.json({"schema": "bcli.profile/1", **facts})
         return
     head = [("profile", f"{profile.name} · {profile.title}"), ("file", f"{file.path} ({_origin(file)})")]
     if parents:
@@ -97,7 +95,7 @@ def validate_command(
     out = Output(json_mode=as_json)
     profile = load_file(ProfileFile(file.stem, file, "file"), user_dir=user_profiles_dir())
     if as_json:
-        out.json({"schema": SCHEMA, "valid": True, "name": profile.name, "path": str(file)})
+        out.json({"schema": "bcli.profile-check/1", "valid": True, "name": profile.name, "path": str(file)})
     else:
         out.text(f"{file} is a valid profile: {profile.name} · {profile.title}")
 
@@ -112,7 +110,7 @@ def detect_command(as_json: JsonOption = False) -> None:
     if as_json:
         out.json(
             {
-                "schema": SCHEMA,
+                "schema": "bcli.detection/1",
                 "profile": found.profile_name,
                 "reason": found.reason,
                 "steps": [{"looked_at": step.looked_at, "saw": step.saw} for step in found.steps],
