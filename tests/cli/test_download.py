@@ -316,6 +316,38 @@ def test_without_weights_a_model_stays_partial(bcli: Bcli, hub: FakeHub) -> None
     assert manifest.state == "partial"
 
 
+def test_what_a_narrower_download_leaves_out_stays(bcli: Bcli, hub: FakeHub) -> None:
+    assert bcli("baichuan-7b", "--quiet").code == 0
+    weights = default_store().folder("baichuan-7b") / WEIGHTS
+    bcli("baichuan-7b", "--exclude", "*.safetensors", "--quiet")
+    assert weights.read_bytes() == FILES[WEIGHTS]
+    hub.requests.clear()
+    assert bcli("baichuan-7b", "--quiet").code == 0
+    assert hub.requests == []  # nothing had to come again
+
+
+def test_a_file_that_verify_found_changed_comes_again(bcli: Bcli, hub: FakeHub) -> None:
+    from baichuan_cli.cli.store import verify
+
+    assert bcli("baichuan-7b", "--quiet").code == 0
+    weights = default_store().folder("baichuan-7b") / WEIGHTS
+    rotten = bytearray(FILES[WEIGHTS])
+    rotten[-1] ^= 1
+    weights.write_bytes(rotten)
+    with pytest.raises(BcliError, match="1 file changed"):
+        verify("baichuan-7b")
+    with pytest.raises(BcliError):
+        require_local(resolve_model("baichuan-7b"))
+    assert bcli("baichuan-7b", "--quiet").code == 0
+    assert weights.read_bytes() == FILES[WEIGHTS]
+
+
+def test_an_answer_that_is_no_hub_s_is_told(bcli: Bcli, hub: FakeHub) -> None:
+    ran = bcli("org/na..me", "--source", "huggingface")
+    assert ran.code != 0
+    assert "it cannot be asked: " in ran.stderr
+
+
 def test_another_process_on_the_same_model_is_told_to_wait(bcli: Bcli, hub: FakeHub) -> None:
     import subprocess
 

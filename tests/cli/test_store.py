@@ -209,6 +209,8 @@ def test_verify(bcli: Bcli, store: Store) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes() + b"x")
     size = weights.stat().st_size
+    manifest = store.read("baichuan2-7b-chat")
+    assert manifest is not None
     assert bcli("verify", "baichuan2-7b-chat") == Ran(
         5,
         "missing  tokenizer.model\n"
@@ -217,6 +219,10 @@ def test_verify(bcli: Bcli, store: Store) -> None:
         "error: baichuan2-7b-chat is not as it should be: 1 file missing, 1 file changed.\n"
         "  Fetch again what is wrong: bcli download baichuan2-7b-chat\n",
     )
+    now = store.read("baichuan2-7b-chat")
+    assert now is not None  # what is wrong is out of the record, so that the next download brings it
+    assert (now.state, set(manifest.files) - set(now.files)) == ("partial", {"tokenizer.model", "model.safetensors"})
+    store.write(manifest)
     assert json.loads(bcli("verify", "baichuan2-7b-chat", "--json").stdout) == {
         "schema": "bcli.verification/1",
         "name": "baichuan2-7b-chat",

@@ -14,6 +14,7 @@ from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.sizes import gigabytes
 
 if TYPE_CHECKING:
+    from baichuan_cli.hub.manifest import Manifest
     from baichuan_cli.hub.stored import StoredModel
     from baichuan_cli.hub.verify import Verification
 
@@ -103,11 +104,24 @@ def verify(name: LocalArgument, as_json: JsonOption = False) -> None:
     else:
         _say(out, name, result)
     if not result.passed:
+        if manifest:
+            _forget(manifest, {*result.missing, *result.changed})
         raise BcliError(
             f"{name} is not as it should be: {_summary(result)}.",
             hint=f"Fetch again what is wrong: bcli download {manifest.name}" if manifest else "",
             exit_code=ExitCode.INVALID,
         )
+
+
+def _forget(manifest: Manifest, wrong: set[str]) -> None:
+    """Take wrong files out of a stored model's record, so that it is not offered and the next download brings them."""
+    from baichuan_cli.hub.store import default_store
+
+    if manifest.folder is None and wrong & set(manifest.files):
+        store = default_store()
+        files = {path: record for path, record in manifest.files.items() if path not in wrong}
+        with store.lock(manifest.name):
+            store.write(manifest.model_copy(update={"state": "partial", "files": files}))
 
 
 def path(name: LocalArgument) -> None:

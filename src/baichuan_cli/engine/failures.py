@@ -23,6 +23,8 @@ class Cause:
     hint: str
 
 
+_LONGEST_LINE = 200  # characters; vLLM logs its whole configuration in one line
+
 #: Looked for in this order; the first that fits is told, so the specific ones stand before the general ones.
 CAUSES: tuple[Cause, ...] = (
     Cause(
@@ -135,5 +137,6 @@ def _failure(error: Exception, log: EngineLog) -> BcliError:
     # The exception is nearest to the cause; a worker process leaves its own only in the log.
     cause = recognise(told) or recognise(tail)
     message = f"vLLM failed: {cause.message}" if cause else f"vLLM failed: {told.splitlines()[0]}"
-    hints = [cause.hint if cause else "", tail, f"The whole log: {log.path}" if log.path else ""]
+    shown = "\n".join(line[:_LONGEST_LINE] for line in tail.splitlines())
+    hints = [cause.hint if cause else "", shown, f"The whole log: {log.path}" if log.path else ""]
     return BcliError(message, hint="\n".join(filter(None, hints)), exit_code=ExitCode.ENGINE)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TextIO
 
 _KEPT_LOGS = 20
-_LONGEST_LINE = 200  # characters; vLLM logs its whole configuration in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class EngineLog:
         if self.path is None:
             return ""
         text = self.path.read_text(encoding="utf-8", errors="replace")
-        return "\n".join([line[:_LONGEST_LINE] for line in text.splitlines() if line.strip()][-lines:])
+        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
 def new_log_path(folder: Path, name: str) -> Path:

@@ -31,6 +31,7 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
     """
     before = store.read(name)
     converted = converted_files(before, job.listing)
+    kept = _unselected_files(before, job)
     manifest = Manifest(
         name=name,
         source=job.source.name,
@@ -40,11 +41,11 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
     )
 
     def keep(records: Mapping[str, FileRecord]) -> None:
-        store.write(manifest.model_copy(update={"files": {**converted, **records}}))
+        store.write(manifest.model_copy(update={"files": {**kept, **converted, **records}}))
 
     keep(job.present)
     records = run(job, listener, keep, workers=workers)
-    gone = set(before.files) - {*converted, *records} if before else set()
+    gone = set(before.files) - {*kept, *converted, *records} if before else set()
     if converted:
         gone |= {file.path for file in job.listing.files if is_bin_weight(file.path)}
     _remove(job.folder, gone)
@@ -53,9 +54,18 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
         for unfinished in job.folder.rglob(f"*{UNFINISHED_SUFFIX}"):
             unfinished.unlink()  # of another version, or of a conversion that was stopped
     manifest = manifest.model_copy(
-        update={"files": {**converted, **records}, "state": "complete" if whole else "partial"}
+        update={"files": {**kept, **converted, **records}, "state": "complete" if whole else "partial"}
     )
     return store.write(manifest)
+
+
+def _unselected_files(manifest: Manifest | None, job: Job) -> dict[str, FileRecord]:
+    """Return files of this very commit that an earlier download brought and this one does not ask for: they stay."""
+    if manifest is None or not job.listing.revision or manifest.revision != job.listing.revision:
+        return {}
+    wanted = {file.path for file in job.files}
+    listed = {file.path for file in job.listing.files}
+    return {path: record for path, record in manifest.files.items() if path in listed - wanted}
 
 
 def converted_files(manifest: Manifest | None, listing: Listing) -> dict[str, FileRecord]:

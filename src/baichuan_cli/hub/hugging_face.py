@@ -83,6 +83,8 @@ class HuggingFace:
             raise self._http_problem(error) from None
         except _transport_errors() as error:
             raise SourceError(f"it did not answer ({_cause(error)})", hint=_NETWORK_HINT) from None
+        except ValueError as error:  # a login page for JSON, a name or an address that makes no sense
+            raise SourceError(f"it cannot be asked: {error}") from None
 
     def _http_problem(self, error: HfHubHTTPError) -> Exception:
         status, headers = error.response.status_code, error.response.headers
