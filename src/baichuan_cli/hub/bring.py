@@ -61,7 +61,7 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
 
 def _unselected_files(manifest: Manifest | None, job: Job) -> dict[str, FileRecord]:
     """Return files of this very commit that an earlier download brought and this one does not ask for: they stay."""
-    if manifest is None or not job.listing.revision or manifest.revision != job.listing.revision:
+    if manifest is None or not _same_commit(manifest, job.listing):
         return {}
     wanted = {file.path for file in job.files}
     listed = {file.path for file in job.listing.files}
@@ -73,12 +73,17 @@ def converted_files(manifest: Manifest | None, listing: Listing) -> dict[str, Fi
 
     A conversion that was cut short has both in the record, and counts for nothing.
     """
-    if manifest is None or not listing.revision or manifest.revision != listing.revision:
+    if manifest is None or not _same_commit(manifest, listing):
         return {}
     if any(is_bin_weight(path) for path in manifest.files):
         return {}
     listed = {file.path for file in listing.files}
     return {path: record for path, record in manifest.files.items() if ".safetensors" in path and path not in listed}
+
+
+def _same_commit(manifest: Manifest, listing: Listing) -> bool:
+    """Tell whether a record is of the commit that the source lists now; a plain folder has none."""
+    return bool(listing.revision) and manifest.revision == listing.revision
 
 
 def convert_model(store: Store, name: str) -> Manifest:
