@@ -68,7 +68,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def test_a_bare_machine_gets_everything_from_its_own_indexes(machine: Machine, tmp_path: Path) -> None:
     assert machine.set_up.main() == 0
     [install] = machine.installs()
-    assert install.endswith(f"install --quiet --editable {tmp_path}[cpu,dev]")
+    assert install.endswith(f"install --quiet --editable {tmp_path}[cpu,web,plot,dev]")
     assert machine.stamp.read_text() == machine.set_up.fingerprint()
 
 

@@ -61,7 +61,7 @@ def create() -> None:
 
 def install() -> bool:
     """Install bcli for editing, from the configured indexes first and PyTorch's second."""
-    wanted = ("install", "--quiet", "--editable", f"{ROOT}[cpu,dev]")
+    wanted = ("install", "--quiet", "--editable", f"{ROOT}[cpu,web,plot,dev]")
     if pip(*wanted):
         return True
     say("the configured package indexes were not enough; trying PyTorch's CPU wheels as well")
