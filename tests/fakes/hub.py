@@ -41,6 +41,7 @@ class Fault:
     ignore_range: bool = False
     wrong_range: bool = False  # a 206 that starts somewhere else than asked
     bytes_per_second: int = 0
+    held_from: int | None = None  # what comes behind this byte of the file is never sent; the connection stays open
 
 
 @dataclass
@@ -258,6 +259,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if fault.reset:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.close_connection = True
+        elif fault.held_from is not None:
+            self.wfile.write(content[: max(0, fault.held_from - start)])
+            self.connection.recv(1)  # comes back when the client is gone
             self.close_connection = True
         elif fault.bytes_per_second:
             step = max(1, fault.bytes_per_second // 50)

@@ -22,7 +22,7 @@ from baichuan_cli.hub.structure import problem_with
 UNFINISHED_SUFFIX = ".incomplete"
 
 _KEPT = "What has come so far is kept: run the same command again, or take another --source."
-_BLOCK_BYTES = 1 << 18  # a broken connection costs at most this much
+BLOCK_BYTES = 1 << 18  # a broken connection costs at most this much
 
 
 class Listener(Protocol):
@@ -134,7 +134,7 @@ class _Written:
     """A file on its way to the disk, with the hash of what has been written."""
 
     def __init__(self, file: RemoteFile, out: BinaryIO) -> None:
-        self.buffer = memoryview(bytearray(_BLOCK_BYTES))
+        self.buffer = memoryview(bytearray(BLOCK_BYTES))
         self.digest = Digest(file)
         self.position = 0
         self._file = file
