@@ -196,7 +196,7 @@ class TestCheckpoint:
         ("release", "purpose", "asked", "expected"),
         [
             ("0.5.0", "offline", {}, [("warning", False)]),
-            ("0.5.4", "server", {}, [("refusal", True)]),
+            ("0.5.4", "server", {}, [("warning", False)]),
             ("0.5.4", "server", {"trust_remote_code": True}, []),
             ("0.5.5", "server", {}, []),
             ("0.32.0", "server", {"trust_remote_code": True}, [("warning", False)]),

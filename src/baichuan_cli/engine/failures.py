@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from baichuan_cli.engine.log import EngineLog
+from baichuan_cli.engine.log import EngineLog, tail
 from baichuan_cli.errors import BcliError, ExitCode
 
 
@@ -24,6 +25,12 @@ class Cause:
 
 
 _LONGEST_LINE = 200  # characters; vLLM logs its whole configuration in one line
+_SHOWN_LINES = 12
+_SEARCHED_LINES = 400  # of a server's log: tracebacks of several processes, one below the other
+
+#: The last line of a traceback, behind what vLLM's logger may put before it; and one that tells of another's failure.
+_RAISED = re.compile(r"^(?:.*\] )?((?:[A-Za-z_]+\.)*[A-Z][A-Za-z]*(?:Error|Exception|Interrupt)\b: .+)$", re.MULTILINE)
+_REPEATED = re.compile(r"Engine core initialization failed|Engine process failed to start|EngineDeadError")
 
 #: Looked for in this order; the first that fits is told, so the specific ones stand before the general ones.
 CAUSES: tuple[Cause, ...] = (
@@ -131,12 +138,28 @@ def explained(log: EngineLog) -> Iterator[None]:
         raise _failure(error, log) from error
 
 
+def server_failure(what: str, log_path: Path) -> BcliError:
+    """Return the error for a server that ended or does not answer.
+
+    Args:
+        what: what was seen of it, for a failure whose cause shows nowhere in the log.
+        log_path: the server's log.
+    """
+    text = tail(log_path, _SEARCHED_LINES)
+    # What the server's first process says last is only that another one failed: the cause stands above.
+    raised = [match[1] for match in _RAISED.finditer(text) if not _REPEATED.search(match[1])]
+    return _told(recognise(text), raised[-1] if raised else what, tail(log_path, _SHOWN_LINES), log_path)
+
+
 def _failure(error: Exception, log: EngineLog) -> BcliError:
     told = f"{type(error).__name__}: {error}".strip()
-    tail = log.tail()
     # The exception is nearest to the cause; a worker process leaves its own only in the log.
-    cause = recognise(told) or recognise(tail)
-    message = f"vLLM failed: {cause.message}" if cause else f"vLLM failed: {told.splitlines()[0]}"
-    shown = "\n".join(line[:_LONGEST_LINE] for line in tail.splitlines())
-    hints = [cause.hint if cause else "", shown, f"The whole log: {log.path}" if log.path else ""]
+    end = log.tail()
+    return _told(recognise(told) or recognise(end), told.splitlines()[0], end, log.path)
+
+
+def _told(cause: Cause | None, otherwise: str, end: str, log_path: Path | None) -> BcliError:
+    message = f"vLLM failed: {cause.message}" if cause else f"vLLM failed: {otherwise}"
+    shown = "\n".join(line[:_LONGEST_LINE] for line in end.splitlines())
+    hints = [cause.hint if cause else "", shown, f"The whole log: {log_path}" if log_path else ""]
     return BcliError(message, hint="\n".join(filter(None, hints)), exit_code=ExitCode.ENGINE)

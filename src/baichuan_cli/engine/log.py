@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 _KEPT_LOGS = 20
+_MOST_BYTES_OF_A_LINE = 8192  # vLLM writes its whole configuration in one
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,15 @@ class EngineLog:
 
     def tail(self, lines: int = 12) -> str:
         """Return the last lines of the log; empty when it was shown as it came."""
-        if self.path is None:
-            return ""
-        text = self.path.read_text(encoding="utf-8", errors="replace")
-        return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+        return "" if self.path is None else tail(self.path, lines)
+
+
+def tail(path: Path, lines: int) -> str:
+    """Return the last lines of a log that have something in them; of a long log its end alone is read."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_BYTES_OF_A_LINE * lines))
+        text = file.read().decode("utf-8", "replace")
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
 def new_log_path(folder: Path, name: str) -> Path:

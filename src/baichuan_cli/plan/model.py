@@ -57,6 +57,7 @@ class Plan:
     environment: Mapping[str, Setting]
     sampling: Mapping[str, Setting]  # names of vLLM's SamplingParams
     findings: tuple[Finding, ...]
+    server: Mapping[str, Setting] = field(default_factory=dict)  # names of the arguments of vLLM's server alone
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

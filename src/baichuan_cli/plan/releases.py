@@ -42,6 +42,15 @@ NEGATED_FLAGS = ">=0.8"
 #: The attention backend is an argument; before, it is the variable VLLM_ATTENTION_BACKEND.
 ATTENTION_CONFIG = ">=0.14"
 
+#: `--generation-config` names a folder with sampling defaults and what ends an answer.
+GENERATION_CONFIG = ">=0.6.6"
+
+#: The server writes every prompt into its log unless `--disable-log-requests` is given; later ones only when asked to.
+LOGS_PROMPTS = "<0.10.1"
+
+#: The server starts its engine in a process of its own, where nothing is registered, unless told not to.
+SPLIT_WITHOUT_PLUGINS = ">=0.5.4,<0.5.5"
+
 #: Engine arguments that some releases lack. An argument that is not here exists from 0.5.0 to 0.33.0.
 _LIMITED: Mapping[str, str] = {
     "swap_space": "<0.18",

@@ -9,10 +9,19 @@ import json
 from collections.abc import Mapping
 
 from baichuan_cli.plan.model import Plan, SettingValue
-from baichuan_cli.plan.releases import ATTENTION_CONFIG, NEGATED_FLAGS, engine_arguments
+from baichuan_cli.plan.releases import (
+    ATTENTION_CONFIG,
+    NEGATED_FLAGS,
+    PLUGINS,
+    SPLIT_WITHOUT_PLUGINS,
+    engine_arguments,
+)
 
 #: Features that recent releases switch on by themselves, so that off must be said.
 _ON_BY_DEFAULT = ("enable_prefix_caching", "enable_chunked_prefill")
+
+#: Lists that vLLM's command line takes as JSON; of the others it takes several values.
+_JSON_LISTS = ("allowed_origins",)
 
 
 def llm_kwargs(plan: Plan) -> dict[str, object]:
@@ -24,10 +33,23 @@ def llm_kwargs(plan: Plan) -> dict[str, object]:
     return {"model": str(plan.model.path or plan.model.name), **decided}
 
 
+def server_command(plan: Plan) -> list[str]:
+    """Return the arguments for Python that start vLLM's OpenAI server.
+
+    The console script `vllm` is left out: it came with 0.5.2, and that of the CPU wheel does not start. Where vLLM
+    loads no plugins, a module of the plugin registers itself and then runs vLLM's.
+    """
+    module = "vllm.entrypoints.openai.api_server"
+    if not plan.release.matches(PLUGINS):
+        module = "baichuan_cli.vllm_plugin.api_server"
+    return ["-m", module, *server_arguments(plan)]
+
+
 def server_arguments(plan: Plan) -> list[str]:
     """Return the arguments of vLLM's OpenAI server (`python -m vllm.entrypoints.openai.api_server`)."""
     arguments: list[str] = []
-    for name, value in llm_kwargs(plan).items():
+    server = {name: setting.value for name, setting in plan.server.items()}
+    for name, value in (*llm_kwargs(plan).items(), *server.items()):
         flag = "--" + name.replace("_", "-")
         match value:
             case True:
@@ -37,8 +59,14 @@ def server_arguments(plan: Plan) -> list[str]:
                     arguments.append(f"--no-{flag.removeprefix('--')}")
             case Mapping():
                 arguments += [flag, json.dumps(value)]
+            case tuple() if name in _JSON_LISTS:
+                arguments += [flag, json.dumps(value)]
+            case tuple():
+                arguments += [flag, *map(str, value)]
             case _:
                 arguments += [flag, str(value)]
+    if server and plan.release.matches(SPLIT_WITHOUT_PLUGINS):
+        arguments.append("--disable-frontend-multiprocessing")
     return arguments
 
 
