@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator
 
 import pytest
 
-from baichuan_cli.engine.client import Client, Delta, Finish, ServedModel, Usage
+from baichuan_cli.engine.client import Client, Delta, Finish, ServedModel, ServerError, Usage
 from fakes.openai_server import POEM, FakeServer, running_server
 
 
@@ -75,3 +75,16 @@ def test_models_are_listed(server: FakeServer) -> None:
             return await client.models()
 
     assert asyncio.run(ask()) == (ServedModel("demo", 4096, "/models/demo"),)
+
+
+def test_a_refusal_carries_the_servers_own_words(server: FakeServer) -> None:
+    async def ask() -> None:
+        async with Client(server.url) as client:
+            await collect(client.complete("demo", "床前明月光", {"max_tokens": 5000}))
+
+    with pytest.raises(ServerError) as refused:
+        asyncio.run(ask())
+    words = "This model's maximum context length is 4096 tokens. However, you requested 5000 output tokens and your "
+    words += "prompt contains 5 input tokens."
+    assert (refused.value.status, refused.value.reason) == (400, words)
+    assert words in refused.value.message

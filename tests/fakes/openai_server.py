@@ -92,6 +92,7 @@ class FakeServer:
     behaviour: Behaviour = field(default_factory=Behaviour)
     models: tuple[str, ...] = ("demo",)
     api_key: str | None = None
+    max_model_len: int = MAX_MODEL_LEN
     url: str = ""  # with /v1
     requests: list[Recorded] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTERS, 0))
@@ -199,7 +200,7 @@ async def _models(request: web.Request) -> web.Response:
         {
             "object": "list",
             "data": [
-                {"id": name, "object": "model", "root": f"/models/{name}", "max_model_len": MAX_MODEL_LEN}
+                {"id": name, "object": "model", "root": f"/models/{name}", "max_model_len": server.max_model_len}
                 for name in server.models
             ],
         }
@@ -275,6 +276,11 @@ def _refused(server: FakeServer, body: Mapping[str, Any], fault: Fault | None) -
         return _error(behaviour, 400, str(detail))
     if fault is Fault.NOT_FOUND or body.get("model") not in server.models:
         return _error(behaviour, 404, f"The model `{body.get('model')}` does not exist.", "NotFoundError")
+    prompt, wanted = _prompt_tokens(body), int(body.get("max_tokens") or 0)
+    if prompt + wanted > server.max_model_len:
+        message = f"This model's maximum context length is {server.max_model_len} tokens. However, you requested "
+        message += f"{wanted} output tokens and your prompt contains {prompt} input tokens."
+        return _error(behaviour, 400, message)
     match fault:
         case Fault.UNAUTHORIZED:
             return web.json_response({"error": "Unauthorized"}, status=401)

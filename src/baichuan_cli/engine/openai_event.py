@@ -31,7 +31,8 @@ def read_event(data: bytes) -> Event:
         if choices:
             text, reason = _choice(choices[0])
         elif "error" in content or content.get("object") == "error":
-            raise ServerError(f"The server failed in mid-answer: {told(data)}", hint="Look at its log.")
+            said = told(data)
+            raise ServerError(f"The server failed in mid-answer: {said}", hint="Look at its log.", reason=said)
         else:
             text = reason = None
         usage = content.get("usage")

@@ -17,11 +17,13 @@ class ServerError(BcliError):
         message: what went wrong.
         hint: what to do next.
         status: the HTTP status; None where none came, or where it failed after it had answered 200.
+        reason: what the server itself said, as far as it said anything.
     """
 
-    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, reason: str = "") -> None:
         super().__init__(message, hint=hint, exit_code=ExitCode.ENGINE)
         self.status = status
+        self.reason = reason
 
 
 def told(body: bytes) -> str:
@@ -99,4 +101,4 @@ def refusal(url: str, status: int, body: bytes, retry_after: str | None = None) 
             hint = "Look at its log."
         case _:
             message, hint = f"The server at {url} refused the request ({status}){detail}", ""
-    return ServerError(message, hint=hint, status=status)
+    return ServerError(message, hint=hint, status=status, reason=reason)
