@@ -55,11 +55,13 @@ def render() -> str:
 
 
 def _walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Yield every command that does something, by its full name; a group only leads to its commands."""
+    """Yield every command that does something, by its full name; most groups only lead to their commands."""
     children = getattr(command, "commands", None)
     if children is None:
         yield " ".join(path), command
         return
+    if command.invoke_without_command:
+        yield " ".join(path), command
     for name, child in children.items():
         if not child.hidden:
             yield from _walk(child, (*path, name))

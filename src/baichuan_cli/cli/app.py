@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from baichuan_cli import __version__
-from baichuan_cli.cli import models, profiles
+from baichuan_cli.cli import bench, models, profiles
 from baichuan_cli.cli.download import download
 from baichuan_cli.cli.generate import generate
 from baichuan_cli.cli.patch_tokenizer import patch_tokenizer
@@ -38,6 +38,7 @@ def root(
 
 app.command()(generate)
 app.command()(download)
+app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")
 app.add_typer(profiles.app, name="profiles")
 app.command()(patch_tokenizer)

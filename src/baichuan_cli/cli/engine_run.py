@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from baichuan_cli import paths
 from baichuan_cli.cli.output import Output
@@ -74,28 +73,44 @@ def answer(
         KeyboardInterrupt: the person stopped it; what was answered is kept.
     """
     from baichuan_cli.batch.run import run_batch
-    from baichuan_cli.engine.log import divert, new_log_path
-    from baichuan_cli.engine.offline import OfflineEngine
-    from baichuan_cli.plan.releases import PLUGINS
-    from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs
 
-    log_path = None if verbose else new_log_path(paths.state_dir(), f"generate-{Path(job.plan.model.name).name}")
-    os.environ.update(environment(job.plan))
-    with divert(log_path) as log:
-        out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
-        started = time.perf_counter()
-        with out.status("starting the engine …"):
-            if not job.plan.release.matches(PLUGINS):
-                # This vLLM looks for no plugins, but one that is loaded in its process works all the same.
-                from baichuan_cli.vllm_plugin import register
-
-                register()
-            engine = OfflineEngine(llm_kwargs(job.plan), sampling_kwargs(job.plan), log)
-        ready_seconds = time.perf_counter() - started
+    with started(job.plan, out, name="generate", verbose=verbose) as (engine, out, ready_seconds):
         source = _Streamed(engine, lambda _, text: out.text(text, end="")) if stream else engine
-        with closing(engine), _progress(out, len(job.items)) as show:
+        with _progress(out, len(job.items)) as show:
             result = run_batch(job.items, source, open_answers(out), job.run, encode=job.encode, progress=show)
     return Answered(result, ready_seconds)
+
+
+class Started(NamedTuple):
+    """An engine that is ready, and the output to use while vLLM's chatter is kept away."""
+
+    engine: OfflineEngine
+    out: Output
+    ready_seconds: float
+
+
+@contextmanager
+def started(plan: Plan, out: Output, *, name: str, verbose: bool) -> Iterator[Started]:
+    """Start the engine of a plan in this process, and stop it at the end.
+
+    Args:
+        name: of the command, for the log file.
+        verbose: show vLLM's log as it comes, instead of keeping it in a file.
+
+    Raises:
+        BcliError: vLLM could not start.
+    """
+    from baichuan_cli.engine.log import divert, new_log_path
+    from baichuan_cli.engine.start import start_offline
+
+    log_path = None if verbose else new_log_path(paths.state_dir(), f"{name}-{Path(plan.model.name).name}")
+    with divert(log_path) as log:
+        out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
+        begun = time.perf_counter()
+        with out.status("starting the engine …"):
+            engine = start_offline(plan, log)
+        with closing(engine):
+            yield Started(engine, out, time.perf_counter() - begun)
 
 
 @contextmanager

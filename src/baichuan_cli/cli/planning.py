@@ -13,8 +13,10 @@ from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from baichuan_cli.cli.output import Output
+    from baichuan_cli.hardware.machine import Machine
+    from baichuan_cli.hardware.profile import Profile
     from baichuan_cli.plan.draft import Purpose
-    from baichuan_cli.plan.model import Plan
+    from baichuan_cli.plan.model import Layer, Plan
     from baichuan_cli.plan.release import Release
 
 DEFAULT_MODEL = "demo"
@@ -31,6 +33,7 @@ class Wishes:
     sampling: Mapping[str, object] = field(default_factory=dict)  # names of vLLM's SamplingParams
     vllm_version: str | None = None
     force: bool = False
+    preferred: Layer | None = None  # what the command itself prefers; config.yaml and everything after it win
 
 
 class Planned(NamedTuple):
@@ -40,11 +43,30 @@ class Planned(NamedTuple):
     headline: str
 
 
+class Grounded(NamedTuple):
+    """A plan with its headline, and the hardware that it was made for."""
+
+    plan: Plan
+    headline: str
+    profile: Profile
+    machine: Machine
+
+
 def make_plan(wishes: Wishes, *, purpose: Purpose) -> Planned:
     """Return the plan; it may hold refusals, and the model may not be on this machine.
 
     Raises:
         BcliError: an unknown model, profile or setting, a damaged file, or no vLLM here and none named.
+    """
+    grounded = make_grounded_plan(wishes, purpose=purpose)
+    return Planned(grounded.plan, grounded.headline)
+
+
+def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
+    """Return the plan, as `make_plan` does, and the profile and the machine besides.
+
+    Raises:
+        BcliError: as `make_plan`.
     """
     from baichuan_cli.catalog.resolve import resolve_model
     from baichuan_cli.hardware.detect import detect
@@ -59,21 +81,24 @@ def make_plan(wishes: Wishes, *, purpose: Purpose) -> Planned:
     profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
     detection = detect()
     layers = (
+        *([wishes.preferred] if wishes.preferred else []),
         config.layer,
         *from_environment(os.environ),
         *from_command_line(wishes.settings, wishes.sampling),
         *from_assignments(wishes.assignments),
     )
+    loaded = load_profile(profile or detection.profile_name, user_dir=user_profiles_dir())
     plan = resolve(
         model if isinstance(model, Model) else resolve_model(model),
-        load_profile(profile or detection.profile_name, user_dir=user_profiles_dir()),
+        loaded,
         _release(wishes.vllm_version),
         detection.machine,
         layers,
         force=wishes.force,
         purpose=purpose,
     )
-    return Planned(plan, _headline(plan, "" if profile else f" ({detection.reason})"))
+    headline = _headline(plan, "" if profile else f" ({detection.reason})")
+    return Grounded(plan, headline, loaded, detection.machine)
 
 
 def _refuse_nonsense(wishes: Wishes) -> None:

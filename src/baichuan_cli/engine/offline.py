@@ -132,6 +132,7 @@ class _Progress:
             choices=tuple(_choice(choice) for choice in sorted(output.outputs, key=lambda choice: choice.index)),
             first_token_seconds=self._first_token_seconds,
             total_seconds=time.perf_counter() - self._started,
+            cached_tokens=getattr(output, "num_cached_tokens", None),
         )
 
 

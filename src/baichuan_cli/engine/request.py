@@ -48,6 +48,7 @@ class Completion:
     choices: tuple[Choice, ...]
     first_token_seconds: float | None  # None where only finished answers were asked of the engine
     total_seconds: float
+    cached_tokens: int | None = None  # prompt tokens answered from the prefix cache; None where vLLM does not say
 
     @property
     def completion_tokens(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_NORMAL, _UNKNOWN, CONTROL, USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
+NORMAL, _UNKNOWN, CONTROL, USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
 _BPE = 2
 _MODEL_TYPES = {1: "unigram", 2: "bpe", 3: "word", 4: "char"}
 SPACE = "\u2581"  # stands for a space inside pieces
@@ -79,7 +79,7 @@ def read_model(model_file: Path) -> SentencePieceModel:
     }
     return SentencePieceModel(
         ids={text: index for index, (text, _, _) in enumerate(pieces)},
-        scores={text: score for text, type_, score in pieces if type_ == _NORMAL},
+        scores={text: score for text, type_, score in pieces if type_ == NORMAL},
         user_defined=by_type[USER_DEFINED],
         control=by_type[CONTROL],
         unknown=by_type[_UNKNOWN][0],

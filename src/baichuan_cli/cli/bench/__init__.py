@@ -1,0 +1,11 @@
+"""`bcli bench`: a group whose own run, without a subcommand, is the throughput run."""
+
+from __future__ import annotations
+
+import typer
+
+from baichuan_cli.cli.bench.latency import latency
+from baichuan_cli.cli.bench.throughput import throughput
+
+app = typer.Typer(invoke_without_command=True, callback=throughput)
+app.command()(latency)

@@ -1,0 +1,118 @@
+"""What the offline benchmarks share: plan, engine, session, and telling the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baichuan_cli.cli.planning import check, make_grounded_plan
+from baichuan_cli.errors import BcliError, ExitCode
+
+if TYPE_CHECKING:
+    from baichuan_cli.bench.choose import Chosen, Wanted
+    from baichuan_cli.bench.record import Record
+    from baichuan_cli.bench.session import Session
+    from baichuan_cli.cli.output import Output
+    from baichuan_cli.cli.planning import Grounded, Wishes
+    from baichuan_cli.plan.model import Plan
+
+
+def plan_benchmark(wishes: Wishes, out: Output, *, temperature: float, prefix_cache: bool) -> Grounded:
+    """Return the plan of a benchmark, with its warnings told.
+
+    Args:
+        prefix_cache: leave the prefix cache to the plan, instead of preferring it off.
+
+    Raises:
+        BcliError: the plan refuses, or as `make_plan`.
+    """
+    from baichuan_cli.plan.model import Layer
+
+    sampling = {"temperature": temperature, "top_p": 1.0, "top_k": -1, "repetition_penalty": 1.0, "ignore_eos": True}
+    preferred = None if prefix_cache else Layer("bench", settings={"enable_prefix_caching": False})
+    grounded = make_grounded_plan(replace(wishes, sampling=sampling, preferred=preferred), purpose="offline")
+    out.note(grounded.headline)
+    check(grounded.plan, out)
+    return grounded
+
+
+def choose(wanted: Wanted, plan: Plan) -> Chosen:
+    """Return the workload, before anything heavy is loaded.
+
+    Raises:
+        BcliError: as `choose_workload`, or the model is not on this machine.
+    """
+    from baichuan_cli.bench.choose import choose_workload
+    from baichuan_cli.catalog.resolve import require_local
+
+    require_local(plan.model)
+    return choose_workload(wanted, plan.model, int(str(plan.settings["max_model_len"].value)))
+
+
+@contextmanager
+def open_session(grounded: Grounded, out: Output, *, verbose: bool) -> Iterator[tuple[Session, Output]]:
+    """Look at the machine, measure its ceiling where the profile has none, and start the engine.
+
+    Yields:
+        The session, and the output to use while vLLM's chatter is kept away.
+
+    Raises:
+        BcliError: vLLM could not start, or fails.
+    """
+    from baichuan_cli.bench.ceiling import find_ceiling
+    from baichuan_cli.bench.environment import doubts, look
+    from baichuan_cli.bench.session import Session
+    from baichuan_cli.cli.engine_run import started
+
+    plan = grounded.plan
+    environment = look(grounded.machine)
+    with out.status("measuring the memory's bandwidth …"):
+        ceiling = find_ceiling(grounded.profile, str(plan.settings["dtype"].value))
+    with started(plan, out, name="bench", verbose=verbose) as (engine, shown, ready):
+        yield Session(plan, engine, ready, environment, doubts(environment), ceiling), shown
+
+
+def run_path(wanted: Path | None, name: str, suffix: str = ".json") -> Path:
+    """Return where the run's file goes: as asked, or the next free MODEL-DATE-N in the current folder.
+
+    Raises:
+        BcliError: the folder does not exist.
+    """
+    if wanted is not None:
+        if not wanted.parent.is_dir():
+            raise BcliError(f"There is no folder {wanted.parent}.", exit_code=ExitCode.OUTPUT)
+        return wanted
+    stem = f"{Path(name).name}-{time.strftime('%Y%m%d')}"
+    number = 1
+    while Path(f"{stem}-{number}{suffix}").exists():
+        number += 1
+    return Path(f"{stem}-{number}{suffix}")
+
+
+def finish(
+    record: Record, plan: Plan, path: Path, out: Output, table: Sequence[Sequence[str]], columns: Sequence[str]
+) -> None:
+    """Write the run's file, and show its numbers, what they mean and where they are."""
+    from baichuan_cli.bench.record import write_record
+    from baichuan_cli.bench.roofline import what_to_check
+    from baichuan_cli.bench.table import definitions, roofline_lines
+
+    write_record(path, record)
+    if out.json_mode:
+        out.json(record.model_dump(mode="json", by_alias=True))
+        return
+    out.table(columns, table)
+    advice = {"decode_mbu": what_to_check(plan, prefill=False), "prefill_mfu": what_to_check(plan, prefill=True)}
+    for line in roofline_lines(record, advice):
+        out.text(line)
+    for mark in record.marks:
+        out.warning(mark)
+    for line in definitions(record.metrics):
+        out.note(line)
+    for note in record.notes:
+        out.note(note)
+    out.note(f"engine ready in {record.load_seconds:.1f} s · run saved to {path}")

@@ -1,0 +1,141 @@
+"""`bcli bench` from its options to its file; what it hands to vLLM, and what a person sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from baichuan_cli.bench.record import Ceiling, Record, read_records
+from baichuan_cli.errors import ExitCode
+from cli.in_process import Bcli, Ran, run_bcli
+from fakes import fake_vllm
+from fakes.fake_vllm import FakeVllm
+
+QUIET = {"host": {"cores": 2, "load_average": 0.0}, "accelerators": []}
+
+
+@pytest.fixture
+def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Bcli:
+    """Run `bcli bench` in this process, in an empty folder, on a quiet machine whose ceiling is known."""
+    from baichuan_cli.plan.release import Release
+
+    ceiling = Ceiling(bandwidth_gb_s=40, bandwidth_from="measured here", peak_tflops=1, peak_from="measured here")
+    monkeypatch.setattr("baichuan_cli.cli.planning._release", lambda _: Release.parse("0.32.0"))
+    monkeypatch.setattr("baichuan_cli.hardware.host._cpu_flags", lambda _: frozenset({"avx512f", "avx512_bf16"}))
+    monkeypatch.setattr("baichuan_cli.bench.ceiling.find_ceiling", lambda *_: ceiling)
+    monkeypatch.setattr("baichuan_cli.bench.environment.look", lambda *_: QUIET)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ran:
+        return run_bcli(("bench", *arguments), monkeypatch, capfd)
+
+    return run
+
+
+@pytest.fixture
+def vllm(monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
+    return fake_vllm.install(monkeypatch)
+
+
+def saved() -> Record:
+    (path,) = Path().glob("*.json")
+    (record,) = read_records(path)
+    return record
+
+
+def test_throughput_without_a_subcommand(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--model", "demo", "--input-len", "32", "--output-len", "2", "--num-prompts", "3", "--repeats", "2")
+    assert ran.code == 0, ran.stderr
+    assert vllm.llm_arguments["enable_prefix_caching"] is False
+    token_ids, sampling = vllm.requests["0"]
+    assert len(token_ids) == 32
+    assert {name: sampling[name] for name in ("temperature", "ignore_eos", "stop_token_ids")} == {
+        "temperature": 0.0,
+        "ignore_eos": True,
+        "stop_token_ids": [],
+    }
+    rows = [re.split(r"\s{2,}", line)[0] for line in ran.stdout.splitlines()]
+    assert rows[1:6] == ["output tokens/s", "total tokens/s", "prompt tokens/s", "requests/s", "whole run"]
+    assert "(2 runs after 1 warm-up)" in ran.stdout
+    assert re.search(r"run saved to demo-\d{8}-1\.json", ran.stderr)
+    record = saved()
+    assert record.shape == {
+        "dataset": "random",
+        "input_len": 32,
+        "output_len": 2,
+        "num_prompts": 3,
+        "temperature": 0.0,
+    }
+    assert record.settings["enable_prefix_caching"].source == "bench"
+    assert record.model.parameters == 3_500_000 or record.model.parameters
+    assert record.marks == ()
+
+
+def test_the_person_may_have_the_prefix_cache(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--num-prompts", "1", "--set", "enable_prefix_caching=true")
+    assert ran.code == 0
+    assert vllm.llm_arguments["enable_prefix_caching"] is True
+
+
+def test_tokens_are_counted_as_the_engine_made_them(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--num-prompts", "3", "--output-len", "128", "--repeats", "1", "--json")  # it answers with 2 tokens
+    data = json.loads(ran.stdout)
+    by_name = {metric["name"]: metric["summary"]["mean"] for metric in data["metrics"]}
+    assert by_name["output_tokens_per_s"] * by_name["run_s"] == pytest.approx(6)
+    assert by_name["prompt_tokens_per_s"] * by_name["run_s"] == pytest.approx(96)
+
+
+def test_legacy_counts_what_was_asked_for_and_says_so(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--legacy", "--num-prompts", "3", "--output-len", "128")
+    assert ran.code == 0
+    record = saved()
+    rate, seconds = record.find("output_tokens_per_s"), record.find("run_s")
+    assert rate is not None and seconds is not None
+    assert rate.samples[0] * seconds.samples[0] == pytest.approx(3 * 128)
+    assert len(rate.samples) == 1
+    assert len(vllm.requests) == 3
+    assert len({tuple(ids) for ids, _ in vllm.requests.values()}) == 1
+    assert "enable_prefix_caching" not in vllm.llm_arguments
+    assert "warning: legacy figures flatter: all prompts are the same" in ran.stderr
+    assert record.shape["temperature"] == 1.0
+
+
+def test_latency_at_two_batch_sizes(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("latency", "--batch-size", "1,4", "--output-len", "2", "--repeats", "3")
+    assert ran.code == 0, ran.stderr
+    rows = [re.split(r"\s{2,}", line)[:2] for line in ran.stdout.splitlines()[1:7]]
+    assert rows == [[name, size] for size in ("1", "4") for name in ("TTFT", "TPOT", "end to end")]
+    ttft = saved().find("ttft_ms", {"batch_size": 4})
+    assert ttft is not None
+    assert len(ttft.samples) == 12
+    assert (
+        "TPOT  (end to end - TTFT) / (output tokens - 1), a request (vLLM: TPOT; guidellm, aiperf: ITL)" in ran.stderr
+    )
+
+
+def test_what_cannot_be_measured_is_refused_before_anything_is_loaded(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--input-len", "4000")
+    assert ran.code == ExitCode.REFUSED
+    assert "error: 4000 + 128 tokens do not fit a context of 2048." in ran.stderr
+    assert vllm.llm_arguments == {}
+
+
+def test_an_option_in_front_of_a_subcommand_is_not_lost_in_silence(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--model", "demo", "latency")
+    assert ran.code == ExitCode.USAGE
+    assert ran.stderr == (
+        "error: --model stands before latency, which would not see it.\n"
+        "  Put it behind: bcli bench latency --model …\n"
+    )
+
+
+def test_the_file_goes_where_it_is_asked_for(bcli: Bcli, vllm: FakeVllm) -> None:
+    assert bcli("--num-prompts", "1", "--output", "run.json").code == 0
+    assert Path("run.json").exists()
+    ran = bcli("--num-prompts", "1", "--output", "nowhere/run.json")
+    assert (ran.code, ran.stderr.splitlines()[-1]) == (ExitCode.OUTPUT, "error: There is no folder nowhere.")

@@ -1,0 +1,41 @@
+"""`bcli bench` on real vLLM: what is counted is what the engine did."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baichuan_cli.bench.record import Record, read_records
+
+pytestmark = pytest.mark.engine
+
+
+def bench(folder: Path, *arguments: str) -> Record:
+    """Run `bcli bench` on a small load of the demo model."""
+    done = subprocess.run(
+        [sys.executable, "-m", "baichuan_cli", "bench", *arguments, "--output", str(folder / "run.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (record,) = read_records(folder / "run.json")
+    return record
+
+
+def test_throughput(tmp_path: Path) -> None:
+    record = bench(tmp_path, "--num-prompts", "3", "--input-len", "20", "--output-len", "12", "--repeats", "2")
+    whole = record.find("run_s")
+    assert whole is not None
+    for name, tokens in (("prompt_tokens_per_s", 60), ("output_tokens_per_s", 36), ("total_tokens_per_s", 96)):
+        rates = record.find(name)
+        assert rates is not None
+        counted = [rate * seconds for rate, seconds in zip(rates.samples, whole.samples, strict=True)]
+        assert counted == pytest.approx([tokens, tokens])
+    assert record.find("decode_mbu") is not None
+    assert record.ceiling.bandwidth_from == "measured here: the faster of reading and copying"
+    assert not [mark for mark in record.marks if "busy" not in mark]
+    assert record.environment["packages"]["torch"]
