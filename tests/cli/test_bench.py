@@ -14,6 +14,7 @@ from baichuan_cli.errors import ExitCode
 from cli.in_process import Bcli, Ran, run_bcli
 from fakes import fake_vllm
 from fakes.fake_vllm import FakeVllm
+from fakes.openai_server import Behaviour, Fault, running_server
 
 QUIET = {"host": {"cores": 2, "load_average": 0.0}, "accelerators": []}
 
@@ -139,3 +140,72 @@ def test_the_file_goes_where_it_is_asked_for(bcli: Bcli, vllm: FakeVllm) -> None
     assert Path("run.json").exists()
     ran = bcli("--num-prompts", "1", "--output", "nowhere/run.json")
     assert (ran.code, ran.stderr.splitlines()[-1]) == (ExitCode.OUTPUT, "error: There is no folder nowhere.")
+
+
+def test_serve_measures_a_server_that_runs(bcli: Bcli) -> None:
+    with running_server(Behaviour(tokens=4)) as server:
+        ran = bcli("serve", "--url", server.url, "--num-prompts", "10", "--max-concurrency", "2", "--slo", "ttft:5000")
+    assert ran.code == 0, ran.stderr
+    rows = [re.split(r"\s{2,}", line)[0] for line in ran.stdout.splitlines()]
+    assert rows == [
+        *("", "TTFT", "TPOT", "ITL", "end to end"),
+        *("", "output tokens/s", "total tokens/s", "requests/s", "goodput requests/s"),
+    ]
+    assert ran.stderr.splitlines()[0] == f"demo at {server.url}"
+    record = saved()
+    assert record.environment["server"] == {"url": server.url, "model": "demo", "root": "/models/demo"}
+    assert record.shape["max_concurrency"] == 2
+    assert len(server.requests) == 18  # 8 of them to warm up
+
+
+def test_serve_sends_chats_as_text(bcli: Bcli) -> None:
+    with running_server(Behaviour(tokens=4)) as server:
+        ran = bcli("serve", "--url", server.url, "--num-prompts", "2", "--endpoint", "chat", "--warmup", "0")
+    assert ran.code == 0, ran.stderr
+    (message,) = server.requests[0].body["messages"]
+    assert message["role"] == "user"
+    assert message["content"]
+
+
+def test_serve_fails_where_requests_failed(bcli: Bcli) -> None:
+    with running_server(Behaviour(tokens=4, fault=Fault.FAILED, fault_every=5)) as server:
+        arguments = ("serve", "--url", server.url, "--num-prompts", "10", "--warmup", "0")
+        ran = bcli(*arguments)
+        allowed = bcli(*arguments, "--allow-failures")
+    assert ran.code == ExitCode.PARTIAL
+    assert "warning: 2 of 10 requests failed: The server at" in ran.stderr
+    assert allowed.code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("demo", "--url", "http://127.0.0.1:1"),
+            "error: --url measures a server that runs; demo would start another.",
+        ),
+        (
+            ("--url", "http://127.0.0.1:1", "--dtype", "float16"),
+            "error: --dtype is for a server that bcli starts; this one runs already.",
+        ),
+        (("--url", "http://127.0.0.1:1"), "error: Nothing answers at http://127.0.0.1:1/v1"),
+        (("demo", "--endpoint", "chats"), "error: --endpoint 'chats' is neither completions nor chat."),
+        (("demo", "--model", "demo"), "error: The model is given twice: demo and --model demo."),
+    ],
+)
+def test_serve_refuses_what_makes_no_sense(bcli: Bcli, arguments: tuple[str, ...], message: str) -> None:
+    ran = bcli("serve", *arguments)
+    assert ran.code != 0
+    assert ran.stderr.splitlines()[0].startswith(message)
+
+
+def test_serve_needs_to_know_the_vocabulary(bcli: Bcli) -> None:
+    with running_server(models=("my-model",)) as server:
+        ran = bcli("serve", "--url", server.url)
+        named = bcli("serve", "--url", server.url, "--model", "baichuan2-7b", "--num-prompts", "2")
+    assert ran.code == ExitCode.NOT_FOUND
+    assert ran.stderr == (
+        "error: The server calls its model my-model, and no such model is known here.\n"
+        "  Say which it is, so that prompts are of its tokens: --model NAME_OR_FOLDER\n"
+    )
+    assert named.code == 0, named.stderr

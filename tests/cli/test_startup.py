@@ -21,7 +21,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 
 
 def test_help_imports_nothing_heavy() -> None:
-    for command in ([], ["generate"], ["models"], ["profiles"], ["bench"], ["bench", "latency"]):
+    for command in ([], ["generate"], ["models"], ["profiles"], ["bench"], ["bench", "latency"], ["bench", "serve"]):
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *command, "--help"], capture_output=True, text=True, check=True
         )

@@ -13,6 +13,32 @@ from baichuan_cli.bench.record import Record, read_records
 pytestmark = pytest.mark.engine
 
 
+def test_a_server_of_its_own(tmp_path: Path) -> None:
+    arguments = (
+        "serve",
+        "demo",
+        "--request-rate",
+        "10",
+        "--num-prompts",
+        "20",
+        "--input-len",
+        "24",
+        "--output-len",
+        "8",
+    )
+    record = bench(tmp_path, *arguments)
+    assert record.failures == ()
+    assert record.settings["enable_prefix_caching"].value is False
+    for name, count in (("ttft_ms", 20), ("tpot_ms", 20), ("e2e_ms", 20)):
+        found = record.find(name)
+        assert found is not None
+        assert len(found.samples) == count
+    output, total = record.find("output_tokens_per_s"), record.find("total_tokens_per_s")
+    assert output is not None and total is not None
+    assert total.samples[0] / output.samples[0] == pytest.approx((24 + 8) / 8)  # the server's own counts
+    assert record.series["running"] and record.series["kv_cache_usage"]
+
+
 def bench(folder: Path, *arguments: str) -> Record:
     """Run `bcli bench` on a small load of the demo model."""
     done = subprocess.run(

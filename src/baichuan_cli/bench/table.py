@@ -40,6 +40,8 @@ DEFINITIONS = {
     "prefill_mfu": "MFU   operations that prefill must do a second / peak",
 }
 
+RUN_COLUMNS = ("", "mean", "± sd", "min", "max")
+
 _BARS = "▏▎▍▌▋▊▉█"
 _BAR_WIDTH = 12
 
@@ -65,7 +67,7 @@ def run_rows(metrics: Sequence[Metric]) -> list[list[str]]:
         [
             NAMES.get(metric.name, metric.name),
             number(metric.summary.mean, metric.unit),
-            number(metric.summary.sd, metric.unit),
+            number(metric.summary.sd, metric.unit) if metric.summary.count > 1 else "–",
             number(metric.summary.min, metric.unit),
             number(metric.summary.max, metric.unit),
         ]
@@ -74,13 +76,17 @@ def run_rows(metrics: Sequence[Metric]) -> list[list[str]]:
     ]
 
 
-def percentile_rows(metrics: Sequence[Metric]) -> list[list[str]]:
-    """Return a row for each metric that has a sample a request: mean and percentiles, and a bar of the median."""
+def percentile_table(metrics: Sequence[Metric]) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return columns, and a row for each metric that has a sample a request: mean and percentiles.
+
+    Several batch sizes have a column of their own, and a bar of the median.
+    """
     shown = [metric for metric in metrics if metric.per != "run" and metric.name != "decode_mbu"]
     largest = {
         metric.name: max(other.summary.percentiles["p50"].value for other in shown if other.name == metric.name)
         for metric in shown
     }
+    several = len({str(metric.at) for metric in shown}) > 1
     rows = []
     for metric in shown:
         summary = metric.summary
@@ -88,14 +94,15 @@ def percentile_rows(metrics: Sequence[Metric]) -> list[list[str]]:
         rows.append(
             [
                 NAMES.get(metric.name, metric.name),
-                " ".join(f"{value}" for value in metric.at.values()),
+                *([" ".join(f"{value}" for value in metric.at.values())] if several else []),
                 number(summary.mean, metric.unit),
                 *(number(summary.percentiles[name].value, metric.unit) for name in ("p50", "p90", "p95", "p99")),
                 _interval(summary.percentiles["p99"].low, summary.percentiles["p99"].high),
-                bar(middle.value, largest[metric.name]),
+                *([bar(middle.value, largest[metric.name])] if several else []),
             ]
         )
-    return rows
+    columns = ("mean", "p50", "p90", "p95", "p99", "95 % interval of p99")
+    return ("", "batch", *columns, "p50") if several else ("", *columns), rows
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -22,8 +22,6 @@ from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
 
-_COLUMNS = ("", "batch", "mean", "p50", "p90", "p95", "p99", "95 % interval of p99", "p50")
-
 
 @takes_engine
 def latency(
@@ -50,7 +48,7 @@ def latency(
     bcli bench latency --batch-size 1,8,32 --input-len 32 --output-len 128
     """
     from baichuan_cli.bench.choose import Wanted
-    from baichuan_cli.bench.table import percentile_rows
+    from baichuan_cli.bench.table import percentile_table
 
     out = Output(json_mode=as_json)
     sizes = whole_numbers(batch_size, "--batch-size")
@@ -62,4 +60,4 @@ def latency(
         shown.status(f"{repeats} batches each of {', '.join(map(str, sizes))} …"),
     ):
         record = session.latency(chosen.workload, sizes, repeats=repeats, warmup=warmup)
-    finish(record, grounded.plan, path, out, percentile_rows(record.metrics), _COLUMNS)
+    finish(record, path, out, [percentile_table(record.metrics)], grounded.plan)

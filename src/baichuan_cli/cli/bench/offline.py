@@ -93,10 +93,15 @@ def run_path(wanted: Path | None, name: str, suffix: str = ".json") -> Path:
     return Path(f"{stem}-{number}{suffix}")
 
 
-def finish(
-    record: Record, plan: Plan, path: Path, out: Output, table: Sequence[Sequence[str]], columns: Sequence[str]
-) -> None:
-    """Write the run's file, and show its numbers, what they mean and where they are."""
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # columns and rows
+
+
+def finish(record: Record, path: Path, out: Output, tables: Sequence[Table], plan: Plan | None = None) -> None:
+    """Write the run's file, and show its numbers, what they mean and where they are.
+
+    Args:
+        plan: of the engine that was measured against its ceiling; None where there is no such comparison.
+    """
     from baichuan_cli.bench.record import write_record
     from baichuan_cli.bench.roofline import what_to_check
     from baichuan_cli.bench.table import definitions, roofline_lines
@@ -105,14 +110,17 @@ def finish(
     if out.json_mode:
         out.json(record.model_dump(mode="json", by_alias=True))
         return
-    out.table(columns, table)
-    advice = {"decode_mbu": what_to_check(plan, prefill=False), "prefill_mfu": what_to_check(plan, prefill=True)}
-    for line in roofline_lines(record, advice):
-        out.text(line)
+    for columns, rows in tables:
+        out.table(columns, rows)
+    if plan is not None:
+        advice = {"decode_mbu": what_to_check(plan, prefill=False), "prefill_mfu": what_to_check(plan, prefill=True)}
+        for line in roofline_lines(record, advice):
+            out.text(line)
     for mark in record.marks:
         out.warning(mark)
     for line in definitions(record.metrics):
         out.note(line)
     for note in record.notes:
         out.note(note)
-    out.note(f"engine ready in {record.load_seconds:.1f} s · run saved to {path}")
+    ready = f"engine ready in {record.load_seconds:.1f} s · " if record.load_seconds is not None else ""
+    out.note(f"{ready}run saved to {path}")

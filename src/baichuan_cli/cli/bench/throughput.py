@@ -23,8 +23,6 @@ from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
 from baichuan_cli.errors import BcliError
 
-_COLUMNS = ("", "mean", "± sd", "min", "max")
-
 
 @takes_engine
 def throughput(
@@ -65,7 +63,7 @@ def throughput(
         _refuse_options_in_front(context)
         return
     from baichuan_cli.bench.choose import Wanted
-    from baichuan_cli.bench.table import run_rows
+    from baichuan_cli.bench.table import RUN_COLUMNS, run_rows
 
     out = Output(json_mode=as_json)
     if legacy:
@@ -80,7 +78,7 @@ def throughput(
     ):
         record = session.throughput(chosen.workload, chosen.num_prompts, repeats=repeats, warmup=warmup)
     runs = f"{repeats} {'run' if repeats == 1 else 'runs'} after {warmup} warm-up"
-    finish(record, grounded.plan, path, out, run_rows(record.metrics), (*_COLUMNS, f"({runs})"))
+    finish(record, path, out, [((*RUN_COLUMNS, f"({runs})"), run_rows(record.metrics))], grounded.plan)
 
 
 def _refuse_options_in_front(context: typer.Context) -> None:

@@ -1,0 +1,1 @@
+"""Load on a server: when requests arrive, what became of each, and what the server said meanwhile."""
