@@ -21,7 +21,16 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 
 
 def test_help_imports_nothing_heavy() -> None:
-    for command in ([], ["generate"], ["models"], ["profiles"], ["bench"], ["bench", "latency"], ["bench", "serve"]):
+    for command in (
+        [],
+        ["generate"],
+        ["models"],
+        ["profiles"],
+        ["bench"],
+        ["bench", "latency"],
+        ["bench", "serve"],
+        ["bench", "report"],
+    ):
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *command, "--help"], capture_output=True, text=True, check=True
         )

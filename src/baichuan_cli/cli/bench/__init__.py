@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from baichuan_cli.cli.bench.compare import compare
 from baichuan_cli.cli.bench.latency import latency
+from baichuan_cli.cli.bench.report import report
 from baichuan_cli.cli.bench.serve import serve
 from baichuan_cli.cli.bench.throughput import throughput
 
 app = typer.Typer(invoke_without_command=True, callback=throughput)
 app.command()(latency)
 app.command()(serve)
+app.command()(compare)
+app.command()(report)

@@ -1,0 +1,1 @@
+"""Runs as files for people: one HTML page, Markdown, CSV, a picture."""
