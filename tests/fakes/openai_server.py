@@ -13,115 +13,31 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import selectors
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-POEM = "床前明月光，疑是地上霜。举头望明月，低头思故乡。"  # the answer to everything, a character a token
-MAX_MODEL_LEN = 4096
+from fakes.openai_answer import Answer, broken, prompt_tokens, refused, unauthorized
+from fakes.openai_behaviour import POEM, Behaviour, FakeServer, Fault, Recorded
+
+__all__ = ["POEM", "Behaviour", "FakeServer", "Fault", "Recorded", "running_server", "server_process"]
+
 _KV_TOKENS = 65536  # what the KV cache is said to hold
-
-
-class Fault(Enum):
-    """What goes wrong with a request. Those of the first group happen after `Behaviour.fault_after` tokens."""
-
-    CUT = "cut"  # the connection breaks
-    SILENT_END = "silent-end"  # the stream ends properly, without finish_reason and [DONE]
-    NO_DONE = "no-done"  # the stream ends properly with finish_reason, without [DONE]
-    MALFORMED = "malformed"  # an event that is no JSON
-    ERROR_EVENT = "error-event"
-    STALL = "stall"  # no further token, the connection stays
-
-    UNAUTHORIZED = "401"
-    NOT_FOUND = "404"
-    RATE_LIMITED = "429"
-    FAILED = "500"
-    NOT_JSON = "502"
-    HANG = "hang"  # never an answer
-    DROP = "drop"  # the connection is closed without an answer
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """How requests are answered."""
-
-    first_token_seconds: float = 0.0  # from the arrival of the request
-    token_seconds: float = 0.0  # between tokens
-    tokens: int | None = None  # an answer; None for the request's max_tokens
-    cached_tokens: int | None = None  # of each prompt
-    fault: Fault | None = None
-    fault_every: int = 1  # the fault happens to one request in this many: the n-th, the 2n-th, …
-    fault_after: int = 0  # tokens
-    retry_after: int | None = None  # seconds, the header of a 429
-    flat_errors: bool = False  # {"object": "error", "message": …} as vLLM up to 0.10.0
-    rejected_fields: frozenset[str] = frozenset()  # of a request's body, answered with 400 as vLLM 0.5.0 does
-    crlf: bool = False  # lines end with \r\n
-    comments: bool = False  # a comment before every event, as proxies send to keep a connection
-
-
-@dataclass
-class Recorded:
-    """A request as it came, and what became of it."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: dict[str, Any]
-    arrived: float  # time.perf_counter()
-    sent_tokens: int = 0
-    disconnected: bool = False  # the client went before the answer was whole
-    ended: threading.Event = field(default_factory=threading.Event)
-
-
-@dataclass
-class FakeServer:
-    """The server's state. `behaviour` may be changed between requests; `requests` are the POSTs, in order."""
-
-    behaviour: Behaviour = field(default_factory=Behaviour)
-    models: tuple[str, ...] = ("demo",)
-    api_key: str | None = None
-    max_model_len: int = MAX_MODEL_LEN
-    url: str = ""  # with /v1
-    requests: list[Recorded] = field(default_factory=list)
-    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTERS, 0))
-
-    @property
-    def running(self) -> int:
-        """Return how many answers have begun and not ended."""
-        return sum(not request.ended.is_set() and request.sent_tokens > 0 for request in self.requests)
-
-    @property
-    def waiting(self) -> int:
-        """Return how many answers have not begun."""
-        return sum(not request.ended.is_set() and not request.sent_tokens for request in self.requests)
-
-
-_COUNTERS = (
-    "prompt_tokens",
-    "generation_tokens",
-    "request_success",
-    "prefix_cache_queries",
-    "prefix_cache_hits",
-)
-
-
+_AT_ONCE = Behaviour()
 _SERVER = web.AppKey("server", FakeServer)
 
 
 @contextmanager
-def running_server(behaviour: Behaviour = Behaviour(), **settings: Any) -> Iterator[FakeServer]:
+def running_server(behaviour: Behaviour = _AT_ONCE, **settings: Any) -> Iterator[FakeServer]:
     """Run a server in a thread until the block ends."""
     server = FakeServer(behaviour, **settings)
     started = threading.Event()
@@ -194,8 +110,8 @@ async def _health(_: web.Request) -> web.Response:
 
 async def _models(request: web.Request) -> web.Response:
     server = request.app[_SERVER]
-    if refused := _without_key(server, request):
-        return refused
+    if (error := _without_key(server, request)) is not None:
+        return error
     return web.json_response(
         {
             "object": "list",
@@ -209,7 +125,7 @@ async def _models(request: web.Request) -> web.Response:
 
 async def _metrics(request: web.Request) -> web.Response:
     server = request.app[_SERVER]
-    held = sum(_prompt_tokens(r.body) + r.sent_tokens for r in server.requests if not r.ended.is_set())
+    held = sum(prompt_tokens(r.body) + r.sent_tokens for r in server.requests if not r.ended.is_set())
     gauges = {
         "num_requests_running": server.running,
         "num_requests_waiting": server.waiting,
@@ -227,20 +143,22 @@ async def _metrics(request: web.Request) -> web.Response:
 async def _completions(request: web.Request) -> web.StreamResponse:
     arrived = asyncio.get_running_loop().time()
     server = request.app[_SERVER]
-    behaviour = server.behaviour
-    recorded = Recorded(request.path, dict(request.headers), {}, time.perf_counter())
+    assert request.transport
+    port = request.transport.get_extra_info("peername")[1]
+    recorded = Recorded(request.path, dict(request.headers), {}, time.perf_counter(), port)
     server.requests.append(recorded)
-    number = len(server.requests)
-    fault = behaviour.fault if number % behaviour.fault_every == 0 else None
+    fault = server.behaviour.fault if len(server.requests) % server.behaviour.fault_every == 0 else None
     try:
         recorded.body = await request.json()
-        if refused := _without_key(server, request) or _refused(server, recorded.body, fault):
-            return refused
+        if (error := _without_key(server, request)) is not None:
+            return error
+        if (error := refused(server, recorded.body, fault)) is not None:
+            return error
         if fault is Fault.DROP:
-            return _broken(request)
+            return broken(request)
         if fault is Fault.HANG:
             await asyncio.Event().wait()
-        answer = _Answer(server, behaviour, recorded, arrived, fault)
+        answer = Answer(server, recorded, arrived, fault)
         return await (answer.stream(request) if recorded.body.get("stream") else answer.whole())
     except asyncio.CancelledError:
         recorded.disconnected = True
@@ -252,164 +170,9 @@ async def _completions(request: web.Request) -> web.StreamResponse:
         recorded.ended.set()
 
 
-def _broken(request: web.Request) -> web.Response:
-    """Break the connection; what is returned reaches nobody."""
-    assert request.transport
-    request.transport.abort()
-    return web.Response()
-
-
 def _without_key(server: FakeServer, request: web.Request) -> web.Response | None:
-    if server.api_key in (None, request.headers.get("Authorization", "").removeprefix("Bearer ")):
-        return None
-    return web.json_response({"error": "Unauthorized"}, status=401)
-
-
-def _refused(server: FakeServer, body: Mapping[str, Any], fault: Fault | None) -> web.Response | None:
-    """Return the answer to a request that gets none, or None."""
-    behaviour = server.behaviour
-    if unknown := sorted(behaviour.rejected_fields & body.keys()):
-        detail = [
-            {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted"}
-            for name in unknown
-        ]
-        return _error(behaviour, 400, str(detail))
-    if fault is Fault.NOT_FOUND or body.get("model") not in server.models:
-        return _error(behaviour, 404, f"The model `{body.get('model')}` does not exist.", "NotFoundError")
-    prompt, wanted = _prompt_tokens(body), int(body.get("max_tokens") or 0)
-    if prompt + wanted > server.max_model_len:
-        message = f"This model's maximum context length is {server.max_model_len} tokens. However, you requested "
-        message += f"{wanted} output tokens and your prompt contains {prompt} input tokens."
-        return _error(behaviour, 400, message)
-    match fault:
-        case Fault.UNAUTHORIZED:
-            return web.json_response({"error": "Unauthorized"}, status=401)
-        case Fault.RATE_LIMITED:
-            answer = _error(behaviour, 429, "Too many requests.", "RateLimitError")
-            if behaviour.retry_after is not None:
-                answer.headers["Retry-After"] = str(behaviour.retry_after)
-            return answer
-        case Fault.FAILED:
-            return _error(behaviour, 500, "EngineCore encountered an issue.", "InternalServerError")
-        case Fault.NOT_JSON:
-            page = "<html>\n<head><title>502 Bad Gateway</title></head>\n<body>nginx</body></html>"
-            return web.Response(status=502, text=page, content_type="text/html")
-    return None
-
-
-def _error(behaviour: Behaviour, status: int, message: str, kind: str = "BadRequestError") -> web.Response:
-    content = {"message": message, "type": kind, "param": None, "code": status}
-    return web.json_response(
-        {"object": "error", **content} if behaviour.flat_errors else {"error": content}, status=status
-    )
-
-
-def _prompt_tokens(body: Mapping[str, Any]) -> int:
-    """Return the length of a prompt: its token ids, or a token for every character."""
-    if messages := body.get("messages"):
-        return sum(len(message["content"]) for message in messages)
-    return len(body.get("prompt", ""))
-
-
-class _Answer:
-    """One answer, streamed or whole."""
-
-    def __init__(
-        self, server: FakeServer, behaviour: Behaviour, recorded: Recorded, arrived: float, fault: Fault | None
-    ) -> None:
-        self.server, self.behaviour, self.recorded, self.arrived, self.fault = (
-            server,
-            behaviour,
-            recorded,
-            arrived,
-            fault,
-        )
-        self.chat = recorded.path.endswith("/chat/completions")
-        self.tokens = behaviour.tokens or int(recorded.body.get("max_tokens", 16))
-        self.limit = self.tokens
-        if fault in (Fault.CUT, Fault.SILENT_END, Fault.MALFORMED, Fault.ERROR_EVENT, Fault.STALL):
-            self.limit = min(self.tokens, behaviour.fault_after)
-        kind = "chat.completion" if self.chat else "text_completion"
-        self.head: dict[str, Any] = {
-            "id": f"{'chatcmpl' if self.chat else 'cmpl'}-{len(server.requests)}",
-            "object": f"{kind}.chunk" if self.chat and recorded.body.get("stream") else kind,
-            "created": int(time.time()),
-            "model": recorded.body["model"],
-        }
-        self.loop = asyncio.get_running_loop()
-
-    async def until(self, seconds: float) -> None:
-        """Sleep to a time after the arrival."""
-        if (left := self.arrived + seconds - self.loop.time()) > 0:
-            await asyncio.sleep(left)
-
-    def usage(self) -> dict[str, Any]:
-        prompt, cached = _prompt_tokens(self.recorded.body), self.behaviour.cached_tokens
-        counters = self.server.counters
-        counters["prompt_tokens"] += prompt
-        counters["generation_tokens"] += self.tokens
-        counters["request_success"] += 1
-        counters["prefix_cache_queries"] += prompt
-        counters["prefix_cache_hits"] += cached or 0
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": self.tokens,
-            "total_tokens": prompt + self.tokens,
-            "prompt_tokens_details": None if cached is None else {"cached_tokens": cached},
-        }
-
-    async def whole(self) -> web.Response:
-        await self.until(self.behaviour.first_token_seconds + (self.tokens - 1) * self.behaviour.token_seconds)
-        text = "".join(islice(cycle(POEM), self.tokens))
-        content = {"message": {"role": "assistant", "content": text}} if self.chat else {"text": text}
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": "length"}
-        return web.json_response({**self.head, "choices": [choice], "usage": self.usage()})
-
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        behaviour = self.behaviour
-        for number, character in enumerate(islice(cycle(POEM), self.limit)):
-            await self.until(behaviour.first_token_seconds + number * behaviour.token_seconds)
-            if self.chat and not number:
-                await response.write(self.event(self.choice({"role": "assistant", "content": ""}, None)))
-            reason = "length" if number == self.tokens - 1 else None
-            content = {"content": character} if self.chat else character
-            await response.write(self.event(self.choice(content, reason)))
-            self.recorded.sent_tokens += 1
-        match self.fault:
-            case Fault.CUT:
-                return _broken(request)
-            case Fault.SILENT_END:
-                return response
-            case Fault.MALFORMED:
-                await response.write(b'data: {"id": "cmpl-\n\n')
-            case Fault.ERROR_EVENT:
-                await response.write(
-                    self.event({"error": {"message": "EngineCore died.", "type": "InternalServerError", "code": 500}})
-                )
-            case Fault.STALL:
-                await asyncio.Event().wait()
-        usage = self.usage()
-        if (self.recorded.body.get("stream_options") or {}).get("include_usage"):
-            await response.write(self.event({**self.head, "choices": [], "usage": usage}))
-        if self.fault is not Fault.NO_DONE:
-            await response.write(self.line("[DONE]"))
-        await response.write_eof()
-        return response
-
-    def choice(self, content: Any, reason: str | None) -> dict[str, Any]:
-        part = {"delta": content} if self.chat else {"text": content}
-        choice = {"index": 0, **part, "logprobs": None, "finish_reason": reason, "stop_reason": None}
-        return {**self.head, "choices": [choice], "usage": None}
-
-    def event(self, content: Mapping[str, Any]) -> bytes:
-        return self.line(json.dumps(content, ensure_ascii=False))
-
-    def line(self, data: str) -> bytes:
-        text = f": keep-alive\n\ndata: {data}\n\n" if self.behaviour.comments else f"data: {data}\n\n"
-        return (text.replace("\n", "\r\n") if self.behaviour.crlf else text).encode()
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return None if server.api_key in (None, given) else unauthorized()
 
 
 def main() -> None:

@@ -22,8 +22,9 @@ from typing import Any
 import aiohttp
 
 from baichuan_cli.engine.connection_error import lost, was_refused
-from baichuan_cli.engine.endpoint import api_root, is_loopback, shown
-from baichuan_cli.engine.openai_event import DONE, read_event
+from baichuan_cli.engine.endpoint import api_root, proxy_for, shown
+from baichuan_cli.engine.openai_event import DONE, EventReader
+from baichuan_cli.engine.patience import PatientReader
 from baichuan_cli.engine.server_error import ServerError, refusal, told
 from baichuan_cli.engine.sse import EventParser
 from baichuan_cli.engine.stream import Delta, Finish, ServedModel, Timeouts, Usage
@@ -58,18 +59,26 @@ class Client:
     def __init__(self, base_url: str, *, api_key: str | None = None, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._root = api_root(base_url)
         self._shown = shown(self._root)
+        self._key = _sendable(api_key or "")
         self._timeouts = timeouts
-        self._headers = {"Authorization": f"Bearer {_sendable(api_key)}"} if api_key else {}
         self._asks_for_usage = True
+        if self._key and self._root != self._shown:
+            raise BcliError(
+                "There is a password in the address and an API key: only one of them can be sent.",
+                hint="Leave one away.",
+            )
 
     async def __aenter__(self) -> Client:
+        self._proxy = proxy_for(self._root)
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json", **self._headers},
+            headers=headers,
             skip_auto_headers=("Accept-Encoding",),  # a proxy that compresses a stream holds it back
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
-            trust_env=not is_loopback(self._root),
         )
         return self
 
@@ -84,9 +93,15 @@ class Client:
         Raises:
             ServerError: it could not be asked, or what it answers is no list of models.
         """
-        response, _ = await self._send("GET", "/models", None, self._timeouts.models)
-        async with response:
-            body = await response.read()
+        limit = self._timeouts.models
+        response, _ = await self._send("GET", "/models", None, limit)
+        try:
+            async with timeout(limit), response:
+                body = await response.read()
+        except asyncio.TimeoutError as error:
+            raise self._silent(limit) from error
+        except aiohttp.ClientError as error:
+            raise self._broken_off() from error
         try:
             return tuple(
                 ServedModel(entry["id"], entry.get("max_model_len"), entry.get("root"))
@@ -126,44 +141,80 @@ class Client:
 
     async def _stream(self, route: str, body: dict[str, Any]) -> AsyncGenerator[Delta | Finish, None]:
         response, sent = await self._start(route, body)
-        parser = EventParser()
+        first_event, between_events = self._timeouts.first_event, self._timeouts.between_events
+        reader = PatientReader(response.content, max(0.0, sent + first_event - perf_counter()))
+        parser, events = EventParser(), EventReader()
         reason: str | None = None
         usage: Usage | None = None
-        seconds, limit = 0.0, self._timeouts.first_event
+        seconds: float | None = None
         done = False
         try:
-            while not done and (received := await self._read(response, limit)):
-                seconds = perf_counter() - sent
-                limit = self._timeouts.between_events
+            while not done and (received := await reader.read()):
+                now = perf_counter() - sent
                 for data in parser.feed(received):
+                    if seconds is None:
+                        reader.set_limit(between_events)
+                    seconds = now
                     if data == DONE:
                         done = True
                         break
-                    event = read_event(data)
-                    reason = event.finish_reason or reason
-                    usage = event.usage or usage
-                    if event.text is not None:
-                        yield Delta(event.text, seconds)
+                    text, ends_for, counts = events.read(data)
+                    if text is not None:
+                        yield Delta(text, seconds)
+                    reason = ends_for or reason
+                    usage = counts or usage
             if done:
-                await self._drain(response)
+                await _drain(reader)
+        except asyncio.TimeoutError as error:
+            if reason is None:
+                raise self._silent(first_event if seconds is None else between_events) from error
+        except aiohttp.ClientError as error:
+            if reason is None:
+                raise self._broken_off() from error
         finally:
+            reader.stop()
             response.close()  # does nothing where the stream has ended and the connection is back in the pool
         if not (done or reason):
-            raise self._cut(response, seconds)
-        yield Finish(reason, usage, seconds)
+            raise self._unfinished(response)
+        yield Finish(reason, usage, seconds or 0.0)
 
     async def _start(self, route: str, body: dict[str, Any]) -> tuple[aiohttp.ClientResponse, float]:
-        """Send a request for a stream; without a word about usage to servers that know none."""
-        body = {**body, "stream": True}
-        if not self._asks_for_usage:
-            return await self._send("POST", route, body, self._timeouts.first_event)
+        """Send a request for a stream."""
+        if body.get("n", 1) != 1:
+            raise BcliError(f"n is {body['n']}, but a stream carries one answer.", hint="Ask several times instead.")
         try:
-            return await self._send("POST", route, body | _USAGE, self._timeouts.first_event)
+            return await self._start_with_usage(route, {**body, "stream": True})
         except ServerError as error:
-            if error.status not in (400, 422) or "stream_options" not in error.message:
-                raise
-        self._asks_for_usage = False
-        return await self._send("POST", route, body, self._timeouts.first_event)
+            if error.status == 404:
+                raise await self._unknown_model(body["model"], error) from error
+            raise
+
+    async def _start_with_usage(self, route: str, body: dict[str, Any]) -> tuple[aiohttp.ClientResponse, float]:
+        """Ask for token counts too, until the server turns out not to know that."""
+        limit = self._timeouts.first_event
+        if self._asks_for_usage:
+            try:
+                return await self._send("POST", route, body | _USAGE, limit)
+            except ServerError as error:
+                if error.status not in (400, 422) or "stream_options" not in error.message:
+                    raise
+            self._asks_for_usage = False
+        return await self._send("POST", route, body, limit)
+
+    async def _unknown_model(self, model: str, error: ServerError) -> ServerError:
+        """Return the error for a 404 in the terms of what the server has, if that can be learned."""
+        try:
+            names = [served.name for served in await self.models()]
+        except ServerError:
+            return error
+        if model in names:
+            return error
+        return ServerError(
+            f"The server at {self._shown} has no model {model!r}.",
+            hint=f"It has: {', '.join(names)}",
+            status=404,
+            reason=error.reason,
+        )
 
     async def _send(
         self, method: str, route: str, body: dict[str, Any] | None, limit: float
@@ -175,14 +226,13 @@ class Client:
             try:
                 async with timeout(limit):
                     response = await self._session.request(
-                        method, self._root + route, data=content, allow_redirects=False
+                        method, self._root + route, data=content, proxy=self._proxy, allow_redirects=False
                     )
                     if response.status == 200:
                         return response, sent
                     async with response:
                         answered = await response.read()
-                retry_after = response.headers.get("Retry-After")
-                raise refusal(self._shown, response.status, answered, retry_after)
+                raise self._refusal(response, answered)
             except aiohttp.ClientError as error:
                 if delay is None or not was_refused(error):
                     raise lost(self._shown, error) from error
@@ -191,23 +241,10 @@ class Client:
             await asyncio.sleep(delay)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _read(self, response: aiohttp.ClientResponse, limit: float) -> bytes:
-        """Return what has come, b"" at the end."""
-        try:
-            async with timeout(limit):
-                return await response.content.readany()
-        except asyncio.TimeoutError as error:
-            raise self._silent(limit) from error
-        except aiohttp.ClientError as error:
-            raise ServerError(
-                f"The server at {self._shown} closed the connection in mid-answer.",
-                hint="It may have crashed: look at its log.",
-            ) from error
-
-    async def _drain(self, response: aiohttp.ClientResponse) -> None:
-        with suppress(asyncio.TimeoutError, aiohttp.ClientError):
-            async with timeout(_DRAIN):
-                await response.content.read()
+    def _refusal(self, response: aiohttp.ClientResponse, answered: bytes) -> ServerError:
+        if self._key:  # some servers repeat it
+            answered = answered.replace(self._key.encode(), b"***")
+        return refusal(self._shown, response.status, answered, response.headers)
 
     def _silent(self, limit: float) -> ServerError:
         return ServerError(
@@ -215,16 +252,28 @@ class Client:
             hint="It may be overloaded or stuck: look at its log.",
         )
 
-    def _cut(self, response: aiohttp.ClientResponse, seconds: float) -> ServerError:
-        if response.content_type != "text/event-stream":
-            return ServerError(
-                f"The server at {self._shown} sent {response.content_type} instead of a stream of events.",
-                hint="Check the address: an OpenAI-compatible server answers there.",
-                status=response.status,
-            )
+    def _broken_off(self) -> ServerError:
         return ServerError(
-            f"The answer broke off after {seconds:.1f} s.", hint="The server may have crashed: look at its log."
+            f"The server at {self._shown} broke off in mid-answer.", hint="It may have crashed: look at its log."
         )
+
+    def _unfinished(self, response: aiohttp.ClientResponse) -> ServerError:
+        """Return the error for a body that ended too early, or was no stream from the beginning."""
+        if response.content_type == "text/event-stream":
+            return self._broken_off()
+        return ServerError(
+            f"The server at {self._shown} sent {response.content_type} instead of a stream of events.",
+            hint="Check the address: an OpenAI-compatible server answers there.",
+            status=response.status,
+        )
+
+
+async def _drain(reader: PatientReader) -> None:
+    """Read to the end of the body, so that the connection can be used again."""
+    reader.set_limit(_DRAIN)
+    with suppress(asyncio.TimeoutError, aiohttp.ClientError):
+        while await reader.read():
+            pass
 
 
 def _sendable(api_key: str) -> str:

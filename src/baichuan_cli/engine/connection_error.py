@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import aiohttp
 
 from baichuan_cli.engine.server_error import ServerError
@@ -26,14 +29,27 @@ def lost(url: str, error: aiohttp.ClientError) -> ServerError:
             message = f"The proxy {error.host}:{error.port} on the way to {url} does not answer: {error.strerror}."
             hint = "Check http_proxy and https_proxy, or add the host to no_proxy."
         case aiohttp.ClientConnectorError():
-            message = f"Nothing answers at {url}: {error.os_error.strerror or error.os_error}."
+            message = f"Nothing answers at {url}{_why(error.os_error)}."
             hint = "Check the address and that the server runs. One starts with: bcli serve MODEL"
         case aiohttp.ServerTimeoutError():
             message = f"{url} does not accept a connection: no answer in time."
             hint = "Check host and port; a firewall may be in between."
+        case aiohttp.ClientHttpProxyError():
+            message = f"The proxy on the way to {url} does not let this through ({error.status}): {error.message}"
+            hint = "Check https_proxy, or add the host to no_proxy."
         case aiohttp.ClientResponseError():
             message, hint = f"What answers at {url} does not speak HTTP: {error.message}", "Check the port."
         case _:
             message = f"The server at {url} closed the connection before it answered."
             hint = "It may have crashed: look at its log."
     return ServerError(message, hint=hint)
+
+
+def _why(error: OSError) -> str:
+    match error:
+        case socket.gaierror():
+            return f": {error.strerror}"
+        case OSError(errno=int(number)):
+            return f": {os.strerror(number)}"  # asyncio puts the address into its own text
+        case _:  # several addresses were tried, each with an error of its own
+            return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
 
 from baichuan_cli.errors import BcliError
 
@@ -26,7 +27,7 @@ def api_root(given: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:  # a port or an IPv6 address that is none
         host = None
-    if not host or parts.scheme not in ("http", "https"):
+    if not host or parts.scheme not in ("http", "https") or len(address.split()) > 1:
         raise BcliError(f"{given!r} is no address of a server.", hint="Write it like http://localhost:8000/v1")
     path = _ROUTES.sub("", parts.path.rstrip("/"))
     return urlunsplit(SplitResult(parts.scheme, parts.netloc, path if _VERSION.search(path) else f"{path}/v1", "", ""))
@@ -38,9 +39,26 @@ def shown(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def is_loopback(url: str) -> bool:
-    """Tell whether a server is on this machine, where no proxy leads."""
-    host = urlsplit(url).hostname or ""
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a server; None on this machine, where no proxy leads.
+
+    Raises:
+        BcliError: it is no HTTP proxy.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_loopback(host) or proxy_bypass(host):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        raise BcliError(
+            f"{parts.scheme}_proxy is {shown(proxy)!r}, which is no HTTP proxy.",
+            hint=f"Unset it, or add {host} to no_proxy.",
+        )
+    return proxy
+
+
+def _is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
+from baichuan_cli.engine.endpoint import shown
 from baichuan_cli.errors import BcliError, ExitCode
 
 _LONGEST = 600  # characters of a message that is shown
@@ -67,15 +69,8 @@ def _problem(problem: object) -> str:
             return str(problem)
 
 
-def refusal(url: str, status: int, body: bytes, retry_after: str | None = None) -> ServerError:
-    """Return the error for an answer that is not 200.
-
-    Args:
-        url: the server.
-        status: the HTTP status.
-        body: the whole body.
-        retry_after: the header of that name.
-    """
+def refusal(url: str, status: int, body: bytes, headers: Mapping[str, str]) -> ServerError:
+    """Return the error for an answer of this server that is not 200, from its whole body and its headers."""
     reason = told(body)
     detail = f": {reason}" if reason else "."
     match status:
@@ -84,15 +79,13 @@ def refusal(url: str, status: int, body: bytes, retry_after: str | None = None) 
             hint = "Give the API key that the server was started with."
         case 404:
             message = f"The server at {url} has no such thing (404){detail}"
-            hint = f"What it serves: curl {url}/models"
+            hint = f"Check the address, and what it serves: curl {url}/models"
         case 429:
             message = f"The server at {url} is asked too much (429){detail}"
-            hint = (
-                f"Try again in {retry_after} s." if retry_after else "Try again later, or with fewer requests at once."
-            )
+            hint = f"Try again {_later(headers.get('Retry-After', ''))}, or with fewer requests at once."
         case _ if 300 <= status < 400:
-            message = f"The server at {url} sends requests to another address ({status})."
-            hint = "Give that address."
+            message = f"The server at {url} has moved ({status})."
+            hint = f"It names the address {shown(headers.get('Location', '?'))}: give that one."
         case _ if status in (502, 503, 504):
             message = f"The server at {url} is not ready ({status}){detail}"
             hint = "It may still be loading: try again in a minute, and look at its log."
@@ -102,3 +95,10 @@ def refusal(url: str, status: int, body: bytes, retry_after: str | None = None) 
         case _:
             message, hint = f"The server at {url} refused the request ({status}){detail}", ""
     return ServerError(message, hint=hint, status=status, reason=reason)
+
+
+def _later(retry_after: str) -> str:
+    """Return when to try again: the header holds seconds or a date."""
+    if not retry_after:
+        return "later"
+    return f"in {retry_after} s" if retry_after.isdecimal() else f"after {retry_after}"
