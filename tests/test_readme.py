@@ -52,6 +52,8 @@ def parse(line: str) -> None:
         word = words.pop(0)
         if word in ("-h", "--help"):
             continue
+        if word == "--":
+            break  # what follows is for another program
         if word.startswith("-"):
             assert word in spellings, f"{line}: there is no option {word}"
             if not spellings[word].is_flag and words:

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     ENGINE = 6  # vLLM is missing, or failed
     OUTPUT = 7  # an output file cannot be written
     INTERRUPTED = 130  # Ctrl-C
+    TERMINATED = 143  # SIGTERM, to a server
 
 
 class BcliError(Exception):

@@ -44,11 +44,15 @@ def test_without_a_log_file_chatter_goes_to_stderr_and_stdout_stays_data() -> No
     assert sorted(stderr.splitlines()) == ["C++ chatter", "python chatter", "talk", "worker chatter"]
 
 
-def test_old_logs_are_removed(tmp_path: Path) -> None:
+def test_old_logs_are_removed_and_those_of_running_processes_kept(tmp_path: Path) -> None:
+    running = tmp_path / f"serve-demo-{os.getpid()}.log"
+    running.touch()
+    os.utime(running, (0, 0))
     for number in range(30):
         path = tmp_path / f"{number:02}.log"
         path.touch()
         os.utime(path, (number, number))
     new = new_log_path(tmp_path, "generate-demo")
     assert new.name.startswith("generate-demo-")
-    assert [path.name for path in sorted(tmp_path.glob("*.log"))] == [f"{number:02}.log" for number in range(11, 30)]
+    kept = [*(f"{number:02}.log" for number in range(11, 30)), running.name]
+    assert [path.name for path in sorted(tmp_path.glob("*.log"))] == kept

@@ -108,6 +108,14 @@ def test_a_failure_tells_its_cause_and_shows_the_end_of_the_log(vllm: ServedVllm
             ],
             "vLLM failed: KeyError: 'flux_capacitor'",
         ),
+        (
+            ["ERROR [core_client.py:640] Engine core proc EngineCore died unexpectedly, shutting down client."],
+            "vLLM failed: a process of its engine died. If memory ran out, the kernel killed it: dmesg | tail",
+        ),
+        (
+            ["Traceback (most recent call last):", "ValueError: no such thing"],
+            "vLLM failed: ValueError: no such thing",
+        ),
         (["INFO nothing of interest"], "vLLM failed: its server ended with exit code 9"),
     ],
 )
@@ -129,7 +137,7 @@ def test_a_server_that_is_up_but_cannot_answer_is_not_ready(vllm: ServedVllm) ->
 
 def test_a_server_that_dies_at_its_first_answer(vllm: ServedVllm) -> None:
     vllm.behave(die_at_first_answer=True)
-    with pytest.raises(BcliError, match="ended with exit code 137"):
+    with pytest.raises(BcliError, match="its server was killed. If memory ran out"):
         start()
     no_process_left(vllm.seen["pids"])
 

@@ -11,6 +11,7 @@ from baichuan_cli.cli import bench, models, profiles
 from baichuan_cli.cli.download import download
 from baichuan_cli.cli.generate import generate
 from baichuan_cli.cli.patch_tokenizer import patch_tokenizer
+from baichuan_cli.cli.serve import serve
 
 app = typer.Typer(
     name="bcli",
@@ -37,6 +38,7 @@ def root(
 
 
 app.command()(generate)
+app.command()(serve)
 app.command()(download)
 app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -103,20 +103,23 @@ class Output:
             self._console(self._stderr).print(text, style="dim", end="", markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
-    def status(self, text: str) -> Iterator[None]:
-        """Show on a terminal that something goes on."""
+    def status(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show on a terminal that something goes on.
+
+        Yields:
+            Shows another text instead.
+        """
         if not self._stderr.isatty():
-            yield
+            yield lambda _: None
             return
         from rich.live import Live
         from rich.spinner import Spinner
 
         # By default rich puts proxies in the place of sys.stdout and sys.stderr, and vLLM's loggers would keep them.
         console = self._console(self._stderr)
-        with Live(
-            Spinner("dots", text), console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-        ):
-            yield
+        spinner = Spinner("dots", text)
+        with Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False):
+            yield lambda text: spinner.update(text=text)
 
     def confirm(self, question: str, *, flag: str) -> bool:
         """Ask on the terminal; anything but yes is no.

@@ -28,9 +28,18 @@ _LONGEST_LINE = 200  # characters; vLLM logs its whole configuration in one line
 _SHOWN_LINES = 12
 _SEARCHED_LINES = 400  # of a server's log: tracebacks of several processes, one below the other
 
-#: The last line of a traceback, behind what vLLM's logger may put before it; and one that tells of another's failure.
-_RAISED = re.compile(r"^(?:.*\] )?((?:[A-Za-z_]+\.)*[A-Z][A-Za-z]*(?:Error|Exception|Interrupt)\b: .+)$", re.MULTILINE)
-_REPEATED = re.compile(r"Engine core initialization failed|Engine process failed to start|EngineDeadError")
+#: The last line of a traceback, behind the name of the process that later releases put before every line.
+_RAISED = re.compile(
+    r"^(?P<engine>\((?:EngineCore|Worker)[^)]*\) )?(?:.*\] )?"
+    r"(?P<error>(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt): .+)$",
+    re.MULTILINE,
+)
+#: What a process says when another one has failed, or was killed without a word.
+_ANOTHER_FAILED = re.compile(
+    r"Engine core initialization failed|Engine process failed to start|EngineDeadError|died unexpectedly"
+)
+#: What Python's extensions say at every end.
+_CHATTER = re.compile(r"^nanobind: | - (?:leaked |\.\.\. skipped )|resource_tracker")
 
 #: Looked for in this order; the first that fits is told, so the specific ones stand before the general ones.
 CAUSES: tuple[Cause, ...] = (
@@ -145,10 +154,20 @@ def server_failure(what: str, log_path: Path) -> BcliError:
         what: what was seen of it, for a failure whose cause shows nowhere in the log.
         log_path: the server's log.
     """
-    text = tail(log_path, _SEARCHED_LINES)
-    # What the server's first process says last is only that another one failed: the cause stands above.
-    raised = [match[1] for match in _RAISED.finditer(text) if not _REPEATED.search(match[1])]
-    return _told(recognise(text), raised[-1] if raised else what, tail(log_path, _SHOWN_LINES), log_path)
+    lines = [line for line in tail(log_path, _SEARCHED_LINES).splitlines() if not _CHATTER.search(line)]
+    text = "\n".join(lines)
+    return _told(recognise(text), _root(text) or what, "\n".join(lines[-_SHOWN_LINES:]), log_path)
+
+
+def _root(text: str) -> str:
+    """Return the error of a log that is nearest to the cause; empty where none shows."""
+    raised = [match for match in _RAISED.finditer(text) if not _ANOTHER_FAILED.search(match["error"])]
+    engines = [match["error"] for match in raised if match["engine"]]
+    if engines:
+        return engines[-1]
+    if _ANOTHER_FAILED.search(text):
+        return "a process of its engine died. If memory ran out, the kernel killed it: dmesg | tail"
+    return raised[-1]["error"] if raised else ""
 
 
 def _failure(error: Exception, log: EngineLog) -> BcliError:

@@ -21,6 +21,9 @@ import sys
 import time
 from collections.abc import Callable
 
+#: Sent by a bcli that waits no longer: kill at once.
+HURRY = signal.SIGUSR1
+
 #: Seconds that vLLM has to end by itself after SIGTERM. systemd and Docker wait 90 and 10 before they kill.
 _PATIENCE = 9.0
 _GRACE = 1.0  # seconds for what the first process has left behind, after a SIGTERM of its own
@@ -36,6 +39,8 @@ def keep(command: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: asked_to_stop.append(number))
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    hurried: list[int] = []
+    signal.signal(HURRY, lambda number, _: hurried.append(number))
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     while child.poll() is None and not asked_to_stop:
         readable, _, _ = select.select([sys.stdin, woken], [], [])
@@ -43,17 +48,17 @@ def keep(command: list[str]) -> int:
             os.read(woken, 4096)
         if sys.stdin in readable and not os.read(sys.stdin.fileno(), 4096):
             break
-    _end(child)
+    _end(child, lambda: bool(hurried))
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(child: subprocess.Popen[bytes], hurried: Callable[[], bool]) -> None:
     """Stop the command and everything it has started, politely first."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
-        _wait(lambda: child.poll() is not None, _PATIENCE)
+        _wait(lambda: hurried() or child.poll() is not None, _PATIENCE)
     if _signal_group(child.pid, signal.SIGTERM):
-        _wait(lambda: child.poll() is not None and not _signal_group(child.pid, 0), _GRACE)
+        _wait(lambda: hurried() or (child.poll() is not None and not _signal_group(child.pid, 0)), _GRACE)
         _signal_group(child.pid, signal.SIGKILL)
     child.wait()
 

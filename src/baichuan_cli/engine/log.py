@@ -7,6 +7,7 @@ inherit them, so the descriptors themselves are turned over, not `sys.stdout`.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -44,8 +45,23 @@ def new_log_path(folder: Path, name: str) -> Path:
     """Return a fresh path for a log and remove the oldest ones beyond a small number."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)[: -_KEPT_LOGS + 1]:
-        old.unlink(missing_ok=True)
+        if not _in_use(old):
+            old.unlink(missing_ok=True)
     return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+
+
+def _in_use(path: Path) -> bool:
+    """Tell whether the process in a log's name still runs: an idle server writes nothing for weeks."""
+    process = re.search(r"-(\d+)$", path.stem)
+    if process is None:
+        return False
+    try:
+        os.kill(int(process[1]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it runs, as somebody else
+    return True
 
 
 @contextmanager

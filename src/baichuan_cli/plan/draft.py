@@ -207,7 +207,7 @@ def _apply(outcome: Outcome, rule: str, draft: Draft) -> Draft:
 def show(value: SettingValue) -> str:
     """Return a value as a person writes it."""
     match value:
-        case None:
+        case None | ():
             return "none"
         case bool():
             return str(value).lower()

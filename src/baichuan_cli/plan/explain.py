@@ -25,11 +25,12 @@ class Row(NamedTuple):
 
 
 def explain(plan: Plan) -> tuple[Row, ...]:
-    """Return the rows of the `--explain` table: engine, environment, sampling, then what is left to vLLM."""
+    """Return the rows of the `--explain` table: engine, environment, server, sampling, then what is left to vLLM."""
     decided = {name: setting for name, setting in plan.settings.items() if setting.source != "vLLM default"}
     left = [name for name in plan.settings if name not in decided]
     rows = [_row(name, setting) for name, setting in decided.items()]
     rows += [_row(name, setting) for name, setting in plan.environment.items()]
+    rows += [_row(name, setting) for name, setting in plan.server.items()]
     rows += [_row(name, setting) for name, setting in plan.sampling.items()]
     rows.append(Row("others", "–", "vLLM default", f"not passed: {', '.join(left)}"))
     return tuple(rows)
@@ -51,6 +52,7 @@ def as_json(plan: Plan) -> dict[str, object]:
         "vllm": str(plan.release),
         "settings": _settings_json(plan.settings),
         "environment": _settings_json(plan.environment),
+        **({"server": _settings_json(plan.server)} if plan.server else {}),
         "sampling": _settings_json(plan.sampling),
         "findings": [
             {

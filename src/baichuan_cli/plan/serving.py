@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
-from baichuan_cli.catalog.model import ASSISTANT_ID, USER_ID
 from baichuan_cli.chat_templates import template_path
+from baichuan_cli.plan.draft import show
 from baichuan_cli.plan.model import Finding, Plan, Setting
 from baichuan_cli.plan.releases import GENERATION_CONFIG, LOGS_PROMPTS
 from baichuan_cli.plan.render import sampling_kwargs
 
+#: Hosts that mean every address of the machine.
+EVERY_ADDRESS = ("0.0.0.0", "::")
+
 _BCLI = "bcli default"
 _RULE = "rule server"
+
+#: Of vLLM's sampling parameters those that a `generation_config.json` can hold, and what they are called there.
+_GENERATION_CONFIG: Mapping[str, str] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "repetition_penalty",
+    "max_tokens": "max_new_tokens",
+    "stop_token_ids": "eos_token_id",
+}
+
+#: Arguments of vLLM's server that bcli itself must know, and what to do instead.
+_OWN_OPTIONS: Mapping[str, str] = {
+    **{
+        flag: f"Give {flag} before the --."
+        for flag in ("--host", "--port", "--model", "--served-model-name", "--ssl-keyfile", "--ssl-certfile")
+    },
+    "--api-key": "Use --api-key-file, so that the key stands in no command line and in no log.",
+    "--uds": "bcli serves over TCP. Use --host and --port.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +50,7 @@ class ServeOptions:
     port: int = 8000
     served_model_names: tuple[str, ...] = ()  # empty: what the model is called
     api_key: str | None = field(default=None, repr=False)
+    insecure: bool = False  # other machines may use it without a key
     chat_template: Path | None = None  # None: the shipped one of the model's family
     allowed_origins: tuple[str, ...] = ()  # web pages of these addresses may use the server; "*" is all
     ssl_keyfile: Path | None = None
@@ -34,9 +59,14 @@ class ServeOptions:
     extra_arguments: tuple[str, ...] = ()  # for vLLM as they are
 
     @property
+    def private(self) -> bool:
+        """Tell whether only this machine can reach the server."""
+        return self.host == "localhost" or self.host == "::1" or self.host.startswith("127.")
+
+    @property
     def url(self) -> str:
         """Return the base URL for a client on this machine, `/v1` included."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = dict(zip(EVERY_ADDRESS, ("127.0.0.1", "::1"), strict=True)).get(self.host, self.host)
         return f"http{'s' if self.ssl_certfile else ''}://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
 
 
@@ -48,6 +78,8 @@ def plan_server(plan: Plan, options: ServeOptions, state_dir: Path) -> Plan:
         options: what is asked of the server.
         state_dir: where `generation_config` would write the sampling defaults.
     """
+    sampling = {name: setting for name, setting in plan.sampling.items() if setting.source != _BCLI}
+    plan = replace(plan, sampling=sampling)
     settings = dict(_settings(plan, options, state_dir))
     return replace(plan, server=settings, findings=(*plan.findings, *_findings(plan, options)))
 
@@ -58,11 +90,7 @@ def generation_config(plan: Plan) -> dict[str, object]:
     vLLM takes what ends an answer from there too: the ids under `eos_token_id`.
     """
     content = sampling_kwargs(plan)
-    content["eos_token_id"] = content.pop("stop_token_ids")
-    if plan.sampling["max_tokens"].source != _BCLI:
-        content["max_new_tokens"] = content["max_tokens"]
-    known = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens", "eos_token_id")
-    return {name: content[name] for name in known if name in content}
+    return {theirs: content[ours] for ours, theirs in _GENERATION_CONFIG.items() if ours in content}
 
 
 def _settings(plan: Plan, options: ServeOptions, state_dir: Path) -> Iterator[tuple[str, Setting]]:
@@ -109,6 +137,8 @@ def _chat_template(plan: Plan, options: ServeOptions) -> Setting:
 
 
 def _findings(plan: Plan, options: ServeOptions) -> Iterator[Finding]:
+    yield from _exposure(options)
+    yield from _own_options(options)
     family = plan.model.chat_family
     if options.chat_template is None and family is None:
         yield Finding(
@@ -125,11 +155,46 @@ def _findings(plan: Plan, options: ServeOptions) -> Iterator[Finding]:
             "Exact are bcli chat, bcli generate --chat, and prompts as token ids over /v1/completions.",
         )
     if not plan.release.matches(GENERATION_CONFIG):
-        wanted = {name: value for name, value in generation_config(plan).items() if name != "eos_token_id"}
-        stops = f" and stop_token_ids [{USER_ID}, {ASSISTANT_ID}]" if family else ""
+        yield from _sampling_defaults(plan)
+
+
+def _sampling_defaults(plan: Plan) -> Iterator[Finding]:
+    """Say what a client must send where the server has no place for it. `</s>` it knows by itself."""
+    decided = {name: setting for name, setting in plan.sampling.items() if setting.source != "vLLM default"}
+    if plan.model.chat_family is None:
+        decided.pop("stop_token_ids")
+    if decided:
+        wanted = "; ".join(f"{name} {show(setting.value)}" for name, setting in decided.items())
         yield Finding(
             "warning",
             "sampling_defaults",
             f"the server of vLLM {plan.release} does not read the model's sampling defaults",
-            f"Send with each request: {', '.join(f'{name} {value}' for name, value in wanted.items())}{stops}.",
+            f"Send with each request: {wanted}",
         )
+
+
+def _exposure(options: ServeOptions) -> Iterator[Finding]:
+    if options.private or options.api_key:
+        return
+    if options.insecure:
+        yield Finding(
+            "warning", "exposure", f"everybody who reaches {options.host} may use this server, without a key"
+        )
+    else:
+        yield Finding(
+            "refusal",
+            "exposure",
+            f"host {options.host}: everybody who reaches this machine could use the server.",
+            "Give it a key: openssl rand -hex 24 > key.txt, then --api-key-file key.txt\n"
+            "Or say that it may be open: --insecure",
+        )
+
+
+def _own_options(options: ServeOptions) -> Iterator[Finding]:
+    """Refuse arguments for vLLM that bcli has options for: it must know where the server listens and who may ask."""
+    for argument in options.extra_arguments:
+        flag = argument.partition("=")[0].replace("_", "-")
+        # vLLM takes the beginning of an option for the whole.
+        meant = next((own for own in _OWN_OPTIONS if own.startswith(flag) and len(flag) > len("--")), None)
+        if meant:
+            yield Finding("refusal", "own_option", f"{flag} behind -- would pass bcli by.", _OWN_OPTIONS[meant])
