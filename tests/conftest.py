@@ -1,11 +1,17 @@
-"""Isolation for every test: a home of its own, a fixed terminal, and no variables of the person who runs it."""
+"""Isolation for every test: a home of its own, a fixed terminal, and no variables of the person who runs it.
+
+Beside that a fake hub, for those that ask for one.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from fakes.hub import FakeHub, running_hub
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +30,15 @@ def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
     return home
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """Run a hub on loopback, make it the one that bcli asks, and let waits take no time."""
+    monkeypatch.setattr("baichuan_cli.hub.patience._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with running_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", running.endpoint)
+        monkeypatch.setattr("baichuan_cli.hub.sources.MIRROR", running.endpoint)
+        yield running

@@ -6,10 +6,18 @@ import os
 from pathlib import Path
 
 
+def expand_home(path: str | Path) -> Path:
+    """Return a path with `~` replaced by a home folder; like a shell, leave it where there is no such person."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def _folder(kind: str) -> Path:
     home = os.environ.get("BCLI_HOME")
     if home:
-        return Path(home).expanduser() / kind
+        return expand_home(home) / kind
     from platformdirs import PlatformDirs
 
     path: Path = getattr(PlatformDirs("bcli", appauthor=False), f"user_{kind}_path")
@@ -34,4 +42,4 @@ def state_dir() -> Path:
 def huggingface_home() -> Path:
     """Return the folder of Hugging Face's caches, by the environment variables that huggingface_hub reads."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HF_HOME") or f"{cache_home}/huggingface").expanduser()
+    return expand_home(os.environ.get("HF_HOME") or f"{cache_home}/huggingface")

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from baichuan_cli.catalog.find_folder import find_folder
 from baichuan_cli.catalog.resolve import require_local, resolve_model
 from baichuan_cli.cli.download_progress import listening
 from baichuan_cli.cli.output import Output
@@ -25,7 +25,7 @@ from baichuan_cli.hub.source import RemoteFile
 from baichuan_cli.hub.store import default_store
 from baichuan_cli.sizes import GIB
 from cli.in_process import Bcli, Ran, run_bcli
-from fakes.hub import COMMIT, FakeHub, Fault, running_hub, sha256
+from fakes.hub import COMMIT, FakeHub, Fault, sha256
 
 FILES = {path.name: path.read_bytes() for path in sorted(demo_path("demo").iterdir()) if path.is_file()}
 WEIGHTS = "model.safetensors"
@@ -33,16 +33,10 @@ SIZE = sum(map(len, FILES.values()))
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    """Run a hub that has Baichuan-7B: the demo's files, which have its architecture, and what is not needed of it."""
-    monkeypatch.setattr("baichuan_cli.hub.patience._FIRST_WAIT", 0.0)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with running_hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
-        monkeypatch.setattr("baichuan_cli.hub.sources.MIRROR", running.endpoint)
-        monkeypatch.setenv("MODELSCOPE_ENDPOINT", running.endpoint)
-        running.add("baichuan-inc/Baichuan-7B", {**FILES, "tf_model.h5": b"no", ".gitattributes": b"no"})
-        yield running
+def hub(hub: FakeHub) -> FakeHub:
+    """Give the hub Baichuan-7B: the demo's files, which have its architecture, and what is not needed of it."""
+    hub.add("baichuan-inc/Baichuan-7B", {**FILES, "tf_model.h5": b"no", ".gitattributes": b"no"})
+    return hub
 
 
 @pytest.fixture
@@ -95,7 +89,7 @@ config.json  467 bytes  (3 to go)
 training_report.json  4,345 bytes  (2 to go)
 tokenizer.model  45,003 bytes  (1 to go)
 model.safetensors  8.7 MB
-checked 7 files (sha256) · bcli generate --model baichuan-7b
+checked 7 files (4 by git sha1, 3 by sha256) · bcli generate --model baichuan-7b
 """
 
 
@@ -310,7 +304,9 @@ def test_a_file_that_stays_damaged_leaves_a_partial_model_that_is_not_offered(bc
 
 def test_without_weights_a_model_stays_partial(bcli: Bcli, hub: FakeHub) -> None:
     ran = bcli("baichuan-7b", "--exclude", "*.safetensors")
-    assert ran.stderr.splitlines()[-1] == "checked 6 files (sha256) · without weights, so it cannot be run yet"
+    assert ran.stderr.splitlines()[-1] == (
+        "checked 6 files (4 by git sha1, 2 by sha256) · without weights, so it cannot be run yet"
+    )
     manifest = default_store().read("baichuan-7b")
     assert manifest is not None
     assert manifest.state == "partial"
@@ -375,9 +371,27 @@ def test_a_copy_in_the_hugging_face_cache_is_used_where_it_is(bcli: Bcli, hub: F
     assert ran.stderr == (
         "baichuan-7b is on this machine already, and bcli uses it where it is: bcli generate --model baichuan-7b\n"
     )
+    assert bcli("baichuan-7b", "--dry-run") == ran
+    assert json.loads(bcli("baichuan-7b", "--dry-run", "--json").stdout) == {
+        "schema": "bcli.download-plan/1",
+        "model": "baichuan-7b",
+        "path": ran.stdout.strip(),
+        "state": "elsewhere",
+    }
     assert hub.requests == []
     (snapshot / WEIGHTS).write_bytes(b"half")
     assert bcli("baichuan-7b").stdout == FOLDER
+
+
+def test_a_repository_in_the_cache_is_used_where_it_is(bcli: Bcli, hub: FakeHub, isolation: Path) -> None:
+    snapshot = isolation / "huggingface/hub/models--someone--My-Tune/snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    for name, content in FILES.items():
+        (snapshot / name).write_bytes(content)
+    ran = bcli("someone/my-tune")
+    assert ran.stdout == f"HOME/huggingface/hub/models--someone--My-Tune/snapshots/{COMMIT}\n"
+    assert resolve_model("Someone/my-tune").path == snapshot
+    assert find_folder("someone/My-Tune") == snapshot
 
 
 def test_a_folder_is_a_source(bcli: Bcli, hub: FakeHub, tmp_path: Path) -> None:
@@ -389,6 +403,8 @@ def test_a_folder_is_a_source(bcli: Bcli, hub: FakeHub, tmp_path: Path) -> None:
         ran = bcli("baichuan-7b", "--source", place)
         assert ran.stdout == FOLDER
         assert ran.stderr.splitlines()[0] == f"{tree} · 8.7 MB in 7 files · from folder"
+        last = "checked 7 files (size and structure)" if place == str(tree) else "all 7 files were here"
+        assert ran.stderr.splitlines()[-1] == f"{last} · bcli generate --model baichuan-7b"
 
 
 def test_the_data_set_of_the_benchmark(bcli: Bcli, hub: FakeHub, isolation: Path) -> None:
@@ -407,6 +423,15 @@ def test_the_data_set_of_the_benchmark(bcli: Bcli, hub: FakeHub, isolation: Path
     assert json.loads(bcli("sharegpt", "--json").stdout)["missing_bytes"] == 0
 
 
+def test_where_the_data_set_cannot_be_had_its_place_is_told(bcli: Bcli, hub: FakeHub) -> None:
+    place = "HOME/data/datasets/sharegpt/ShareGPT_V3_unfiltered_cleaned_split.json"
+    assert bcli("sharegpt").stderr.splitlines()[-1] == f"  Put the file there by hand: {place}"
+    assert bcli("sharegpt", "--source", "./folder").stderr.splitlines()[1:] == [
+        "  It is on huggingface and hf-mirror.",
+        f"  Put the file there by hand: {place}",
+    ]
+
+
 BROKEN_TOKENIZER = b"""\
 class BaiChuanTokenizer(PreTrainedTokenizer):
     def __init__(self, vocab_file):
@@ -420,12 +445,26 @@ def test_a_broken_tokenizer_is_patched_aloud_and_stays_so(bcli: Bcli, hub: FakeH
     hub.repositories["baichuan-inc/Baichuan-7B"].files["tokenization_baichuan.py"] = BROKEN_TOKENIZER
     last = bcli("baichuan-7b").stderr.splitlines()[-1]
     assert last == (
-        "checked 8 files (sha256) · tokenizer patched for other programs (tokenization_baichuan.py: "
-        "super().__init__() moved to the end of __init__) · bcli generate --model baichuan-7b"
+        "checked 8 files (5 by git sha1, 3 by sha256) · tokenizer patched for other programs "
+        "(tokenization_baichuan.py: super().__init__() moved to the end of __init__)"
+        " · bcli generate --model baichuan-7b"
     )
     hub.requests.clear()
     assert bcli("baichuan-7b").stderr.splitlines()[-1].startswith("all 8 files were here")
     assert hub.requests == []
+
+
+def test_a_tokenizer_in_an_unknown_layout_is_told(bcli: Bcli, hub: FakeHub) -> None:
+    unknown = BROKEN_TOKENIZER + b"        self.prepare()\n"
+    hub.repositories["baichuan-inc/Baichuan-7B"].files["tokenization_baichuan.py"] = unknown
+    ran = bcli("baichuan-7b")
+    assert ran.code == 0
+    assert (
+        "warning: tokenization_baichuan.py was left alone: it has a statement behind super().__init__() that it may "
+        "need: line 6.\n"
+        "  bcli never runs it. Other programs do; where they fail with it: bcli patch-tokenizer baichuan-7b --fast\n"
+    ) in ran.stderr
+    assert (default_store().folder("baichuan-7b") / "tokenization_baichuan.py").read_bytes() == unknown
 
 
 def test_no_patch_leaves_the_tokenizer_as_it_came(bcli: Bcli, hub: FakeHub) -> None:
@@ -524,8 +563,22 @@ def test_a_repository_that_the_catalogue_does_not_know_is_read_first(bcli: Bcli,
     lines = ran.stderr.splitlines()
     assert lines[0] == f"someone/My-Tune @ {COMMIT[:7]} · 8.7 MB in 7 files · from huggingface"
     assert lines[2] == "memory  cpu profile, bfloat16: 8.3 MiB weights + 8.0 MiB KV (2,048 tokens), fits"
-    assert lines[-1] == "checked 7 files (sha256) · bcli generate --model someone--my-tune"
-    assert resolve_model("someone--my-tune").path == default_store().folder("someone--my-tune")
+    assert lines[-1] == "checked 7 files (4 by git sha1, 3 by sha256) · bcli generate --model someone--my-tune"
+    folder = default_store().folder("someone--my-tune")
+    for name in ("someone--my-tune", "someone/My-Tune", "Someone/my-tune"):
+        assert resolve_model(name).path == find_folder(name) == folder
+
+
+def test_a_repository_is_downloaded_by_its_name_in_the_store_too(bcli: Bcli, hub: FakeHub) -> None:
+    hub.add("someone/My-Tune", FILES)
+    hub.faults[WEIGHTS] = [Fault(status=404)]
+    assert bcli("someone/My-Tune").code == 4
+    with pytest.raises(BcliError) as caught:
+        resolve_model("someone/my-tune")
+    assert caught.value.hint == "Go on with it: bcli download someone--my-tune"
+    assert bcli("someone--my-tune").stdout == "HOME/data/models/someone--my-tune\n"
+    hub.add("another/tune", FILES)
+    assert bcli("another--tune", "--quiet").stdout == "HOME/data/models/another--tune\n"
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,11 @@ def test_ls_shows_everything_that_is_here(bcli: Bcli, store: Store, elsewhere: P
     bcli("add", str(elsewhere))
     bcli("add", str(small_model(elsewhere.parent / "gone")))
     shutil.rmtree(elsewhere.parent / "gone")
-    snapshot = isolation / "huggingface" / "hub" / "models--baichuan-inc--Baichuan-13B-Chat" / "snapshots" / "abc"
-    small_model(snapshot)
+    cache = isolation / "huggingface" / "hub"
+    small_model(cache / "models--baichuan-inc--Baichuan-13B-Chat" / "snapshots" / "abc")
+    small_model(cache / "models--someone--My-Tune" / "snapshots" / "def")
+    other = small_model(cache / "models--someone--other" / "snapshots" / "012")
+    (other / "config.json").write_text('{"model_type": "llama"}')
     ran = bcli("ls")
     assert (
         ran.stdout
@@ -109,6 +112,7 @@ baichuan2-7b-chat  0.1 MB  safetensors  hf-mirror           complete
 gone               0.0 MB  –            registered          missing
 my-tune            0.1 MB  safetensors  registered          unchecked
 baichuan-13b-chat  0.1 MB  safetensors  Hugging Face cache  unchecked
+someone/My-Tune    0.1 MB  safetensors  Hugging Face cache  unchecked
 """
     )
     assert ran.stderr.startswith("warning: The record of baichuan-7b is damaged: ")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import threading
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from baichuan_cli.hub.fetch import fetch_file, unfinished_path
 from baichuan_cli.hub.folder import Folder
 from baichuan_cli.hub.git_server import GitServer
 from baichuan_cli.hub.hugging_face import HuggingFace
+from baichuan_cli.hub.manifest import FileRecord, Manifest, write_manifest
 from baichuan_cli.hub.modelscope import ModelScope
 from baichuan_cli.hub.source import Listing, RemoteFile, Source, SourceError
 from baichuan_cli.hub.sources import first_answer, places_of, sources_of
@@ -152,6 +155,17 @@ def test_large_files_in_git_itself_are_left_to_other_sources(
         GitServer(f"{git_server.address}/Baichuan-7B").list_files(None)
 
 
+def test_a_git_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/Baichuan-7B"
+        monkeypatch.setattr("baichuan_cli.hub.git_server._SILENCE_SECONDS", 1)
+        with pytest.raises(SourceError, match=r"^Git failed \(.*[Tt]oo slow"):
+            GitServer(address).list_files(None)
+        monkeypatch.setattr("baichuan_cli.hub.git_server._SECONDS", 0.5)
+        with pytest.raises(SourceError, match=r"^Git did not finish within 0.5 seconds\.$"):
+            GitServer(address).list_files(None)
+
+
 def test_without_git_the_git_server_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SourceError, match=r"Git is not installed\."):
@@ -176,6 +190,32 @@ def test_a_folder_is_found_below_a_tree(tree: Path, tmp_path: Path) -> None:
     assert fetch_all(source, Listing(listing.repository, "", small), tmp_path / "here") == {
         file.path: FILES[file.path] for file in small
     }
+
+
+def test_the_revision_of_a_folder_stands_for_its_files(tree: Path) -> None:
+    def revision() -> str:
+        return Folder(str(tree / NAME), ()).list_files(None).revision
+
+    first = revision()
+    (tree / NAME / ".hidden").write_bytes(b"not fetched")
+    assert revision() == first
+    os.utime(tree / NAME / WEIGHTS, (1, 1))
+    assert revision() != first
+
+
+def test_a_folder_that_bcli_made_tells_the_hashes_of_its_files(tree: Path, tmp_path: Path) -> None:
+    known = FileRecord(size=len(FILES[WEIGHTS]), sha256=sha256(FILES[WEIGHTS]))
+    manifest = Manifest(name="x", source="huggingface", files={WEIGHTS: known}, state="complete")
+    write_manifest(tree / NAME, manifest)
+    source = Folder(str(tree / NAME), ())
+    listing = source.list_files(None)
+    [file] = [file for file in listing.files if file.sha256]
+    assert file == RemoteFile(WEIGHTS, known.size, sha256=known.sha256)
+    (tree / NAME / WEIGHTS).write_bytes(FILES[WEIGHTS][:-1] + b"?")  # a bad disk
+    with pytest.raises(BcliError, match="pytorch_model.bin from folder arrived damaged twice: its SHA-256 is"):
+        fetch_file(source, listing, file, tmp_path / "here", Ears(), threading.Event())
+    write_manifest(tree / NAME, manifest.model_copy(update={"state": "partial"}))
+    assert not any(file.sha256 for file in source.list_files(None).files)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +263,7 @@ def test_auto_goes_through_the_catalogue_in_its_order() -> None:
 
 def test_the_first_that_has_it_is_taken_and_the_others_are_accounted_for(hub: FakeHub) -> None:
     hub.add("baichuan-inc/baichuan-7B", FILES)  # ModelScope's spelling only
-    found = first_answer(sources_of(places_of(entry()), "auto"), None)
+    found = first_answer(sources_of(places_of(entry()), "auto"), None, "by hand")
     assert found.source.name == "modelscope"
     reason = f"it has no {NAME}, or shows it only with a token"
     assert found.passed_over == (f"huggingface: {reason}", f"hf-mirror: {reason}")
@@ -232,7 +272,7 @@ def test_the_first_that_has_it_is_taken_and_the_others_are_accounted_for(hub: Fa
 def test_where_no_source_has_it_every_reason_is_told(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SourceError) as caught:
-        first_answer(sources_of(places_of(entry()), "auto"), None)
+        first_answer(sources_of(places_of(entry()), "auto"), None, "by hand")
     assert caught.value.message.splitlines() == [
         "No source has it:",
         f"  huggingface: it has no {NAME}, or shows it only with a token",
@@ -240,6 +280,7 @@ def test_where_no_source_has_it_every_reason_is_told(hub: FakeHub, monkeypatch: 
         "  modelscope: it has no baichuan-inc/baichuan-7B, or shows it only with a token",
         "  aimodels: git is not installed.",
     ]
+    assert caught.value.hint == "by hand"
 
 
 def test_a_hub_that_cannot_be_reached_is_told_at_once(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:

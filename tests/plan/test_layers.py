@@ -141,7 +141,7 @@ def test_assignments_name_any_setting() -> None:
         (
             lambda: from_config({"settings": {"load_format": "safetensor"}}),
             "config.yaml: settings: load_format: 'safetensor' is no load format.",
-            "Did you mean safetensors or fastsafetensors or instanttensor?",
+            "Did you mean safetensors, fastsafetensors or instanttensor?",
             ExitCode.INVALID,
         ),
         (

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from baichuan_cli.batch.item import Endpoint, Message
+from baichuan_cli.similar import similar
 
 _LONGEST_SHOWN_VALUE = 60  # characters; a reason stays on one line of a terminal
 
@@ -196,7 +196,7 @@ def explain(error: ValidationError, known: Collection[str], prefix: str = "") ->
     if kind == "missing":
         return f"{name} is missing"
     if kind == "extra_forbidden":
-        nearest = get_close_matches(str(first["loc"][-1]), known, n=1)
+        nearest = similar(str(first["loc"][-1]), known, count=1)
         return f"{name} is not supported" + (f"; did you mean {nearest[0]}?" if nearest else "")
     match kind:
         case "model_type" | "dict_type":

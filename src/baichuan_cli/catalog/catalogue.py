@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli.catalog.model import Architecture, Model, Quantization
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hub.names import is_repository
+from baichuan_cli.similar import did_you_mean, similar
 
 if TYPE_CHECKING:
     from baichuan_cli.catalog.schema import BundledEntry, Entry, Licence
@@ -56,18 +57,18 @@ class Catalogue:
         """
         if entry := self.find(name):
             return entry
-        *others, last = self.nearest(name) or [""]
-        near = f"{', '.join(others)} or {last}" if others else last
+        repository = f"If it is a repository, fetch it first: bcli download {name}\n" if is_repository(name) else ""
         raise BcliError(
-            f"There is no model {name!r}." + (f" Did you mean {near}?" if near else ""),
-            hint="See all names with: bcli models list\nA folder of your own works too: give its path, such as ./NAME",
+            f"There is no model {name!r}. {did_you_mean(self.nearest(name))}".rstrip(),
+            hint=f"{repository}See all names with: bcli models list\n"
+            "A folder of your own works too: give its path, such as ./NAME",
             exit_code=ExitCode.NOT_FOUND,
         )
 
     def nearest(self, name: str) -> list[str]:
         """Return up to three names that look like this one, likeliest first."""
         known = list(self.names()) + [alias for entry in self.entries for alias in entry.aliases[1:]]
-        return difflib.get_close_matches(name.lower().rpartition("/")[2], known, n=3, cutoff=0.6)
+        return similar(name.rpartition("/")[2], known)
 
     def model(self, entry: Entry) -> Model:
         """Return the facts about a checkpoint that is not on this machine."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from baichuan_cli.catalog.catalogue import load_catalogue
-from baichuan_cli.catalog.resolve import local_folder, model_of, require_local
+from baichuan_cli.catalog.resolve import cached_folder, local_folder, model_of, require_local
 from baichuan_cli.hub.store import default_store
 from baichuan_cli.hub.stored import look_up
+from baichuan_cli.paths import expand_home
 
 
 def find_folder(name_or_path: str) -> Path:
@@ -18,12 +19,14 @@ def find_folder(name_or_path: str) -> Path:
     Raises:
         BcliError: there is no such folder or model, or the model is not on this machine.
     """
-    folder = Path(name_or_path).expanduser()
+    folder = expand_home(name_or_path)
     catalogue = load_catalogue()
     entry = catalogue.find(name_or_path)
-    if (folder / "config.json").exists() or (entry is None and folder.is_dir()):
+    if name_or_path and ((folder / "config.json").exists() or (entry is None and folder.is_dir())):
         return folder
     if entry is None and (stored := look_up(default_store(), name_or_path)):
         return stored.require_usable()
+    if entry is None and (cached := cached_folder(name_or_path)):
+        return cached
     entry = entry or catalogue.get(name_or_path)  # says which names are near
     return local_folder(entry) or require_local(model_of(entry))

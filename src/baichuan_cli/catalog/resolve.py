@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from baichuan_cli.catalog.weight_files import has_weights
 from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub.hub_cache import snapshots
+from baichuan_cli.hub.names import is_repository
 from baichuan_cli.hub.store import Store, default_store
 from baichuan_cli.hub.stored import StoredModel, inspect_folder, look_up
+from baichuan_cli.paths import expand_home
 
 
 def resolve_model(name_or_path: str) -> Model:
@@ -26,20 +28,22 @@ def resolve_model(name_or_path: str) -> Model:
     whole files gives a Model whose `path` is None: enough to plan with, and `require_local` refuses to load it.
 
     Args:
-        name_or_path: a folder, a name or alias of the catalogue, a repository id such as `org/name`, or a name in the
-            local store.
+        name_or_path: a folder, a name or alias of the catalogue, a name in the local store, or a repository such as
+            `org/name` that the catalogue, the store or the Hugging Face cache knows.
 
     Raises:
         BcliError: there is no such model or folder, its download is not finished, or the folder cannot be used.
     """
-    folder = Path(name_or_path).expanduser()
-    if (folder / "config.json").exists():
+    folder = expand_home(name_or_path)
+    if name_or_path and (folder / "config.json").exists():
         return read_checkpoint(inspect_folder(folder).require_usable()).model
     catalogue = load_catalogue()
     if catalogue.find(name_or_path) is None:
         if stored := look_up(default_store(), name_or_path):
             return replace(read_checkpoint(stored.require_usable()).model, name=stored.name)
-        if folder.exists() or _is_path(name_or_path):
+        if cached := cached_folder(name_or_path):
+            return replace(read_checkpoint(cached).model, name=name_or_path)
+        if name_or_path and (folder.exists() or _is_path(name_or_path)):
             return read_checkpoint(folder).model  # says what is wrong with the folder
     return model_of(catalogue.get(name_or_path))
 
@@ -87,10 +91,12 @@ def local_folder(entry: Entry | BundledEntry) -> Path | None:
 
     A download that is not finished does not count.
     """
-    for folder in _places(entry):
-        if (folder / "config.json").exists() and has_weights(folder):
-            return folder
-    return None
+    return _first_with_weights(_places(entry))
+
+
+def cached_folder(repository: str) -> Path | None:
+    """Return where the Hugging Face cache holds a repository, or None. Only looks; the files may be damaged."""
+    return _first_with_weights(snapshots(repository)) if is_repository(repository) else None
 
 
 def stored_copies(store: Store, entry: Entry | BundledEntry) -> list[StoredModel]:
@@ -103,6 +109,10 @@ def stored_copies(store: Store, entry: Entry | BundledEntry) -> list[StoredModel
 def _is_path(text: str) -> bool:
     """Tell whether a text can only be a path; `org/name` may be a repository."""
     return text.startswith((".", "~", os.sep)) or text.count(os.sep) > 1 or text.endswith(os.sep)
+
+
+def _first_with_weights(folders: Iterable[Path]) -> Path | None:
+    return next((folder for folder in folders if (folder / "config.json").exists() and has_weights(folder)), None)
 
 
 def _places(entry: Entry | BundledEntry) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baichuan_cli.cli.output import Output
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -68,10 +69,8 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
             return Shown(job.items, out, chat=job.chat, streamed=stream)
         return AnswerStream(out.binary)
 
-    try:
+    with stopping():
         answered = answer(job, out, open_answers, stream=stream, verbose=verbose)
-    except KeyboardInterrupt:
-        raise BcliError("Stopped.", exit_code=ExitCode.INTERRUPTED) from None
     result, ready = answered.result, answered.ready_seconds
     if out.json_mode:
         out.json(
@@ -121,14 +120,9 @@ def answer_batch(
         if len(file.answered) == len(job.items):
             result = BatchResult(total=len(job.items), skipped=len(job.items))
         else:
-            try:
+            again = "Run the same command again: it continues with what is missing."
+            with stopping(f"The answers so far are in {output_path}.", again):
                 result = answer(job, out, lambda _: file, stream=False, verbose=verbose).result
-            except KeyboardInterrupt:
-                raise BcliError(
-                    f"Stopped. The answers so far are in {output_path}.",
-                    hint="Run the same command again: it continues with what is missing.",
-                    exit_code=ExitCode.INTERRUPTED,
-                ) from None
     if out.json_mode:
         out.json({"schema": "bcli.batch/1", **_about(job.plan), **asdict(result), "bad_lines": len(bad_lines)})
     out.note(f"{_summary(result)} · {output_path}")

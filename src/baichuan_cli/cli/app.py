@@ -10,11 +10,13 @@ from baichuan_cli import __version__
 from baichuan_cli.cli import bench, models, profiles
 from baichuan_cli.cli.download import download
 from baichuan_cli.cli.generate import generate
+from baichuan_cli.cli.group import RootGroup
 from baichuan_cli.cli.patch_tokenizer import patch_tokenizer
 from baichuan_cli.cli.serve import serve
 
 app = typer.Typer(
     name="bcli",
+    cls=RootGroup,
     help="Run the Baichuan language models on vLLM with the hardware you have.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

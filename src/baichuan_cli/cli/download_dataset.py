@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli.cli.download_progress import listening
 from baichuan_cli.cli.download_report import file_size
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.sizes import gigabytes
 
@@ -27,7 +28,8 @@ def download_dataset(
     from baichuan_cli.hub.store import Store
 
     with out.status("Asking for the file …"):
-        found = first_answer(dataset_sources(dataset.repository, source), revision)
+        by_hand = f"Put the file there by hand: {dataset.path}"
+        found = first_answer(dataset_sources(dataset.repository, source, by_hand), revision, by_hand)
     files = [file for file in found.listing.files if file.path == dataset.file]
     if not files:
         raise BcliError(
@@ -42,18 +44,12 @@ def download_dataset(
         out.note(f"disk    {size} needed, {free} free in {dataset.folder}")
     if not dry_run:
         require_space(job, 0)
-        try:
-            with (
-                Store(dataset.folder.parent).lock(dataset.name),
-                listening(out, job.missing, quiet=quiet or out.json_mode) as listener,
-            ):
-                run(job, listener, lambda _: None, workers=1)
-        except KeyboardInterrupt:
-            raise BcliError(
-                "Stopped. What has come so far is kept.",
-                hint="Run the same command again: it continues there.",
-                exit_code=ExitCode.INTERRUPTED,
-            ) from None
+        with (
+            stopping("What has come so far is kept.", "Run the same command again: it continues there."),
+            Store(dataset.folder.parent).lock(dataset.name),
+            listening(out, job.missing, quiet=quiet or out.json_mode) as listener,
+        ):
+            run(job, listener, lambda _: None, workers=1)
     if out.json_mode:
         out.json(
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import TYPE_CHECKING
 from baichuan_cli.cli import download_report
 from baichuan_cli.cli.download_progress import Silent, listening
 from baichuan_cli.cli.download_report import Preview
-from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.cli.stopping import stopping
+from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from baichuan_cli.catalog.schema import Entry
     from baichuan_cli.cli.output import Output
     from baichuan_cli.hub.store import Store
 
-
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+    Target: TypeAlias = Entry | str  # what the catalogue knows, or the repository that it does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +53,38 @@ def download_model(wanted: Wanted, out: Output, *, dry_run: bool, quiet: bool) -
     from baichuan_cli.catalog.schema import BundledEntry
     from baichuan_cli.hub.store import default_store
 
-    catalogue = load_catalogue()
-    entry = catalogue.find(wanted.name)
-    if entry is None and not _REPOSITORY.fullmatch(wanted.name):
-        entry = catalogue.get(wanted.name)  # says which names are near
-    if isinstance(entry, BundledEntry):
+    catalogue, store = load_catalogue(), default_store()
+    target = catalogue.find(wanted.name) or _repository(wanted.name, store) or catalogue.get(wanted.name)
+    if isinstance(target, BundledEntry):
         raise BcliError(
-            f"{entry.name} comes with bcli.", hint=f"bcli generate --model {entry.name} --prompt 床前明月光"
+            f"{target.name} comes with bcli.", hint=f"bcli generate --model {target.name} --prompt 床前明月光"
         )
-    store = default_store()
-    if dry_run:
-        download_report.show(_preview(wanted, entry, store, out), out)
-    elif entry and wanted.anywhere and (folder := _elsewhere(entry, store)):
-        download_report.show_elsewhere(entry.command_name, folder, out, quiet=quiet)
+    if wanted.anywhere and (folder := _elsewhere(target, store)):
+        download_report.show_elsewhere(_command_name(target), folder, out, dry_run=dry_run, quiet=quiet)
+    elif dry_run:
+        download_report.show(_preview(wanted, target, store, out), out)
     else:
-        with store.lock(_store_name(wanted, entry)):
-            _download(wanted, entry, store, out, quiet=quiet or out.json_mode)
+        with store.lock(_store_name(target)):
+            _download(wanted, target, store, out, quiet=quiet or out.json_mode)
 
 
-def _download(wanted: Wanted, entry: Entry | None, store: Store, out: Output, *, quiet: bool) -> None:
+def _repository(name: str, store: Store) -> str | None:
+    """Return the repository that a person means by its own name or by what the store calls it."""
+    from baichuan_cli.hub.names import is_repository, repository_name, store_name
+
+    if is_repository(name):
+        return name
+    if guess := repository_name(name):
+        manifest = store.read(name)
+        return manifest.repository if manifest and store_name(manifest.repository) == name.lower() else guess
+    return None
+
+
+def _download(wanted: Wanted, target: Target, store: Store, out: Output, *, quiet: bool) -> None:
     from baichuan_cli.hub.bring import bring_model, convert_model
     from baichuan_cli.hub.download import require_space
 
-    preview = _preview(wanted, entry, store, out)
+    preview = _preview(wanted, target, store, out)
     job = preview.job
     if not quiet:
         download_report.say(preview, out)
@@ -82,25 +92,19 @@ def _download(wanted: Wanted, entry: Entry | None, store: Store, out: Output, *,
         out.warning(refusal.message, hint=refusal.hint)
     require_space(job, preview.extra_bytes)
     name = job.folder.name
-    try:
+    with stopping(f"What has come so far is in {job.folder}.", "Run the same command again: it continues there."):
         with listening(out, job.missing, quiet=quiet) as listener:
             manifest = bring_model(store, name, job, listener, workers=wanted.workers, whole=preview.whole)
         if wanted.safetensors:
             with out.status("Converting the weights to safetensors …"):
                 manifest = convert_model(store, name)
-    except KeyboardInterrupt:
-        raise BcliError(
-            f"Stopped. What has come so far is in {job.folder}.",
-            hint="Run the same command again: it continues there.",
-            exit_code=ExitCode.INTERRUPTED,
-        ) from None
-    patched = _patch_tokenizer(job.folder) if wanted.patch else ()
+    patched = _patch_tokenizer(job.folder, out) if wanted.patch else ()
     if not quiet:
         out.note(download_report.closing(preview, manifest, patched))
     download_report.show_result(preview, manifest, patched, out)
 
 
-def _preview(wanted: Wanted, entry: Entry | None, store: Store, out: Output) -> Preview:
+def _preview(wanted: Wanted, target: Target, store: Store, out: Output) -> Preview:
     from baichuan_cli.catalog.catalogue import load_catalogue
     from baichuan_cli.cli.memory_verdict import judge
     from baichuan_cli.hub.bring import converted_files
@@ -109,7 +113,7 @@ def _preview(wanted: Wanted, entry: Entry | None, store: Store, out: Output) -> 
     from baichuan_cli.hub.selection import select
     from baichuan_cli.hub.sources import first_answer, places_of, places_of_repository, sources_of
 
-    name = _store_name(wanted, entry)
+    name = _store_name(target)
     manifest = store.read(name)
     if manifest is not None and manifest.folder is not None:
         raise BcliError(
@@ -117,13 +121,14 @@ def _preview(wanted: Wanted, entry: Entry | None, store: Store, out: Output) -> 
             hint=f"Forget that first: bcli models rm {name}",
         )
     with out.status("Asking for the list of files …"):
-        places = places_of(entry) if entry else places_of_repository(wanted.name)
-        found = first_answer(sources_of(places, wanted.source), wanted.revision)
+        places = places_of_repository(target) if isinstance(target, str) else places_of(target)
+        by_hand = "Copy the model here by hand and give its folder: --source ./FOLDER"
+        found = first_answer(sources_of(places, wanted.source), wanted.revision, by_hand)
     selection = select(found.listing, wanted.include, wanted.exclude)
-    if entry:
-        model = load_catalogue().model(entry)
-    else:
+    if isinstance(target, str):
         model = read_remote_model(name, found.source, found.listing, selection, Silent(out))
+    else:
+        model = load_catalogue().model(target)
     converted = bool(converted_files(manifest, found.listing))
     if converted:
         selection = selection.without_bin()
@@ -138,17 +143,26 @@ def _preview(wanted: Wanted, entry: Entry | None, store: Store, out: Output) -> 
     )
 
 
-def _store_name(wanted: Wanted, entry: Entry | None) -> str:
-    """Return what the store calls a model; a repository's owner keeps it apart from the catalogue's names."""
-    return entry.command_name if entry else wanted.name.replace("/", "--").lower()
+def _store_name(target: Target) -> str:
+    from baichuan_cli.hub.names import store_name
+
+    return store_name(target) if isinstance(target, str) else target.command_name
 
 
-def _elsewhere(entry: Entry, store: Store) -> Path | None:
+def _command_name(target: Target) -> str:
+    return target if isinstance(target, str) else target.command_name
+
+
+def _elsewhere(target: Target, store: Store) -> Path | None:
     """Return where a whole copy lies that is not the store's, such as in the Hugging Face cache."""
     from baichuan_cli.catalog.checkpoint import read_checkpoint
-    from baichuan_cli.catalog.resolve import local_folder
+    from baichuan_cli.catalog.resolve import cached_folder, local_folder
+    from baichuan_cli.hub.stored import look_up
 
-    folder = local_folder(entry)
+    if isinstance(target, str):
+        folder = None if look_up(store, target) else cached_folder(target)
+    else:
+        folder = local_folder(target)
     if folder is None or folder.is_relative_to(store.root):
         return None
     try:
@@ -158,16 +172,22 @@ def _elsewhere(entry: Entry, store: Store) -> Path | None:
     return folder
 
 
-def _patch_tokenizer(folder: Path) -> tuple[str, ...]:
+def _patch_tokenizer(folder: Path, out: Output) -> tuple[str, ...]:
     """Repair the tokenizer for other programs where it needs it; return what was done to which file."""
     from baichuan_cli.hub.patches import record_patches
     from baichuan_cli.tokenizer.code_repair import is_broken
     from baichuan_cli.tokenizer.modules_cache import find_copies, remove_copies
     from baichuan_cli.tokenizer.originals import apply_patch
-    from baichuan_cli.tokenizer.patch import plan_patch
+    from baichuan_cli.tokenizer.patch import CODE, plan_patch
 
     patch = plan_patch(folder)
     apply_patch(patch)
     record_patches(folder)
     remove_copies(find_copies(folder, is_broken))
+    if patch.unrecognised:
+        out.warning(
+            f"{CODE} was left alone: it {patch.unrecognised}.",
+            hint="bcli never runs it. Other programs do; where they fail with it: "
+            f"bcli patch-tokenizer {folder.name} --fast",
+        )
     return tuple(f"{edit.name}: {edit.what}" for edit in patch.edits)

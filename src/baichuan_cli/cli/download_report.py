@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,10 +76,11 @@ def say(preview: Preview, out: Output) -> None:
         out.note(line)
 
 
-def show_elsewhere(name: str, folder: Path, out: Output, *, quiet: bool) -> None:
+def show_elsewhere(name: str, folder: Path, out: Output, *, dry_run: bool, quiet: bool) -> None:
     """Show where a model lies that need not be downloaded."""
     if out.json_mode:
-        out.json({"schema": "bcli.download/1", "model": name, "path": str(folder), "state": "elsewhere"})
+        schema = "bcli.download-plan/1" if dry_run else "bcli.download/1"
+        out.json({"schema": schema, "model": name, "path": str(folder), "state": "elsewhere"})
         return
     if not quiet:
         out.note(f"{name} is on this machine already, and bcli uses it where it is: bcli generate --model {name}")
@@ -87,8 +90,8 @@ def show_elsewhere(name: str, folder: Path, out: Output, *, quiet: bool) -> None
 def closing(preview: Preview, manifest: Manifest, patched: tuple[str, ...]) -> str:
     """Return the last line: what was checked and repaired, and what to do next."""
     count = len(manifest.files)
-    came = len(preview.job.missing)
-    parts = [f"checked {came} {'file' if came == 1 else 'files'} (sha256)" if came else f"all {count} files were here"]
+    came = preview.job.missing
+    parts = [f"checked {_count(len(came))} ({_checks(came)})" if came else f"all {count} files were here"]
     if patched:
         parts.append(f"tokenizer patched for other programs ({'; '.join(patched)})")
     if manifest.state == "complete":
@@ -96,6 +99,20 @@ def closing(preview: Preview, manifest: Manifest, patched: tuple[str, ...]) -> s
     else:
         parts.append("without weights, so it cannot be run yet")
     return " · ".join(parts)
+
+
+def _count(files: int) -> str:
+    return f"{files} {'file' if files == 1 else 'files'}"
+
+
+def _checks(files: Sequence[RemoteFile]) -> str:
+    """Return by what files were checked: a hub has git's SHA-1 for small ones, a plain folder no hash at all."""
+    kinds = Counter(
+        "sha256" if file.sha256 else "git sha1" if file.git_sha1 else "size and structure" for file in files
+    )
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return ", ".join(f"{count} by {kind}" for kind, count in kinds.most_common())
 
 
 def show_result(preview: Preview, manifest: Manifest, patched: tuple[str, ...], out: Output) -> None:
@@ -123,9 +140,10 @@ def show_result(preview: Preview, manifest: Manifest, patched: tuple[str, ...], 
 
 def _headline(preview: Preview) -> str:
     job = preview.job
-    at = f" @ {job.listing.revision[:_SHORT_COMMIT]}" if job.listing.revision else ""
+    has_commit = job.listing.revision and job.source.name != "folder"
+    at = f" @ {job.listing.revision[:_SHORT_COMMIT]}" if has_commit else ""
     passed_over = f" ({'; '.join(preview.passed_over)})" if preview.passed_over else ""
-    size = f"{gigabytes(job.total_bytes)} in {len(job.files)} files"
+    size = f"{gigabytes(job.total_bytes)} in {_count(len(job.files))}"
     return f"{job.listing.repository}{at} · {size} · from {job.source.name}{passed_over}"
 
 

@@ -6,7 +6,6 @@ load_profile("./my-card.yaml", user_dir=user_profiles_dir())
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hardware.files import ProfileFile, looks_like_path, profile_files, shipped_files
 from baichuan_cli.hardware.merge import extend
+from baichuan_cli.paths import expand_home
+from baichuan_cli.similar import did_you_mean, similar
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -55,7 +56,7 @@ def find_profile(name_or_path: str, *, user_dir: Path) -> ProfileFile:
         BcliError: no profile has this name.
     """
     if looks_like_path(name_or_path):
-        path = Path(name_or_path).expanduser()
+        path = expand_home(name_or_path)
         return ProfileFile(path.stem, path, "file")
     files = profile_files(user_dir)
     try:
@@ -138,7 +139,7 @@ def _parent(child: ProfileFile, extends: object, user_dir: Path) -> ProfileFile 
             exit_code=ExitCode.INVALID,
         )
     if looks_like_path(extends):
-        path = child.path.parent / Path(extends).expanduser()
+        path = child.path.parent / expand_home(extends)
         return ProfileFile(path.stem, path, "file")
     # A person's own k100 that extends k100 means the shipped one.
     files = shipped_files() if extends == child.name else profile_files(user_dir)
@@ -152,8 +153,7 @@ def _parent(child: ProfileFile, extends: object, user_dir: Path) -> ProfileFile 
 
 
 def _nearest(name: str, files: Mapping[str, ProfileFile]) -> str:
-    near = difflib.get_close_matches(name.lower(), files, n=3, cutoff=0.5)
-    return f"Did you mean {', '.join(near)}? {_SEE_ALL}" if near else _SEE_ALL
+    return f"{did_you_mean(similar(name, files))} {_SEE_ALL}".lstrip()
 
 
 def _complaint(error: ErrorDetails) -> str:

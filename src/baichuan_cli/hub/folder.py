@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from baichuan_cli.errors import BcliError
+from baichuan_cli.hub.manifest import FileRecord, read_manifest
 from baichuan_cli.hub.source import Content, Listing, RemoteFile, SourceError
+from baichuan_cli.paths import expand_home
 
 
 class Folder:
@@ -22,12 +26,15 @@ class Folder:
     name = "folder"
 
     def __init__(self, place: str, names: tuple[str, ...]) -> None:
-        self._root = Path(unquote(urlsplit(place).path) if place.startswith("file:") else place).expanduser()
+        self._root = expand_home(unquote(urlsplit(place).path) if place.startswith("file:") else place)
         self._names = names
         self.repository = str(self._root)
 
     def list_files(self, revision: str | None) -> Listing:
-        """List the folder; it has sizes but no hashes.
+        """List the folder.
+
+        The hashes are those that bcli recorded there, if it made the folder. The revision stands for the names, sizes
+        and times of the files: a copy that was made of these very files need not be made again.
 
         Raises:
             SourceError: there is no such folder, or a revision is asked for.
@@ -48,9 +55,15 @@ class Folder:
                 hint=f"Give the folder with its config.json, or the one that holds {self._names[0]}.",
             )
         self.repository = str(folder)
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        files = tuple(RemoteFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths)
-        return Listing(self.repository, "", files)
+        known = _recorded(folder)
+        files, state = [], hashlib.sha256()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name, found = path.relative_to(folder).as_posix(), path.stat()
+            record = known.get(name)
+            files.append(RemoteFile(name, found.st_size, sha256=record.sha256 if record else None))
+            if not name.startswith("."):
+                state.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\0".encode(errors="surrogateescape"))
+        return Listing(self.repository, state.hexdigest(), tuple(files))
 
     @contextmanager
     def open(self, listing: Listing, file: RemoteFile, offset: int) -> Iterator[Content]:
@@ -68,3 +81,12 @@ class _Opened:
     def readinto(self, buffer: memoryview) -> int:
         count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
         return count
+
+
+def _recorded(folder: Path) -> Mapping[str, FileRecord]:
+    """Return what bcli knows of the files, where the folder is a copy of one in a store."""
+    try:
+        manifest = read_manifest(folder)
+    except BcliError:
+        return {}  # the record is damaged, the files need not be
+    return manifest.expected() if manifest and manifest.state == "complete" else {}

@@ -23,6 +23,8 @@ from baichuan_cli.hub.source import Content, Listing, RemoteFile, SourceError
 
 _LFS_JSON = "application/vnd.git-lfs+json"
 _LONGEST_POINTER = 1024  # bytes, by git-lfs' specification
+_SECONDS = 300  # for what git fetches, which is small
+_SILENCE_SECONDS = 20
 _LARGEST_BLOB = 64 << 20  # bytes; what is larger belongs into git-lfs, and could not be resumed from git
 _POINTER = re.compile(rb"version https://git-lfs\S*\n(?:ext-.*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n")
 
@@ -117,10 +119,17 @@ class _InMemory:
 
 def _git(folder: str, *arguments: str) -> bytes:
     # A server that asks for a password must not stop a download that nobody watches; hooks and filters stay off.
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"}
-    done = subprocess.run(  # noqa: S603
-        ["git", *arguments], cwd=Path(folder), env=environment, capture_output=True, check=False
-    )
+    environment = {
+        **os.environ,
+        **{"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"},
+        **{"GIT_HTTP_LOW_SPEED_LIMIT": "1", "GIT_HTTP_LOW_SPEED_TIME": str(_SILENCE_SECONDS)},
+    }
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments], cwd=Path(folder), env=environment, capture_output=True, check=False, timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"git did not finish within {_SECONDS} seconds") from None
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise SourceError(f"git failed ({last[0]})")

@@ -19,6 +19,7 @@ from email.message import Message
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from baichuan_cli.hub.network import check_proxy, proxies
 from baichuan_cli.hub.source import Content, RangeRefusedError, SourceError, TemporaryProblem
 
 _SILENCE_SECONDS = 20.0  # without a byte for so long, a connection is taken as broken
@@ -73,8 +74,9 @@ def open_url(url: str, headers: Mapping[str, str], offset: int = 0, data: bytes 
         TemporaryProblem: the server is busy or cannot be reached.
         RangeRefusedError: the server does not give it from this byte on.
         HttpRefusalError: the server says no.
-        SourceError: the server's certificate is not trusted.
+        SourceError: the server's certificate is not trusted, or the proxy cannot be used.
     """
+    check_proxy(url)
     wanted = {"Accept-Encoding": "identity", **headers}  # compression would make offsets meaningless
     if offset:
         wanted["Range"] = f"bytes={offset}-"
@@ -100,7 +102,8 @@ def read_all(url: str, headers: Mapping[str, str], data: bytes | None = None) ->
 
 def _respond(request: urllib.request.Request) -> Any:
     try:
-        return urllib.request.build_opener(_Redirects()).open(request, timeout=_SILENCE_SECONDS)
+        opener = urllib.request.build_opener(_Redirects(), urllib.request.ProxyHandler(proxies()))
+        return opener.open(request, timeout=_SILENCE_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -7,11 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from baichuan_cli import paths
+from baichuan_cli.hub.names import repository_name
+
+_PREFIX = "models--"
+
+
+def repositories() -> list[str]:
+    """Return the repositories of models that the cache holds, whole or not, by name."""
+    folders = (folder.name.removeprefix(_PREFIX) for folder in _hub_cache().glob(f"{_PREFIX}*"))
+    return sorted(filter(None, map(repository_name, folders)), key=str.lower)
 
 
 def snapshots(repository: str) -> Iterator[Path]:
-    """Yield what the cache holds of a repository: the main branch first, then the newest."""
-    cached = _hub_cache() / f"models--{repository.replace('/', '--')}"
+    """Yield what the cache holds of a repository, named in any case: the main branch first, then the newest."""
+    spelling = next((each for each in repositories() if each.lower() == repository.lower()), repository)
+    cached = _hub_cache() / f"{_PREFIX}{spelling.replace('/', '--')}"
     main = cached / "refs" / "main"
     if main.is_file():
         yield cached / "snapshots" / main.read_text(encoding="utf-8").strip()
@@ -22,6 +32,6 @@ def snapshots(repository: str) -> Iterator[Path]:
 
 def _hub_cache() -> Path:
     """Return the folder of the cache, by the environment variables that huggingface_hub reads."""
-    if cache := os.environ.get("HF_HUB_CACHE"):
-        return Path(cache).expanduser()
+    if cache := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
+        return paths.expand_home(cache)
     return paths.huggingface_home() / "hub"

@@ -5,12 +5,12 @@ Listing, tokens, endpoints and errors are huggingface_hub's, by the calls that i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from baichuan_cli.hub.http import HttpRefusalError, open_url
+from baichuan_cli.hub.network import check_proxy, check_token, server_address
 from baichuan_cli.hub.patience import patiently
 from baichuan_cli.hub.source import Content, Listing, RemoteFile, SourceError, TemporaryProblem
 
@@ -29,7 +29,7 @@ class HuggingFace:
     Args:
         repository: such as "baichuan-inc/Baichuan2-7B-Chat".
         name: what `--source` calls the server.
-        endpoint: its address; `HF_ENDPOINT` or the hub itself when absent.
+        endpoint: its address, where it is not `HF_ENDPOINT` or the hub itself.
         kind: what the repository holds.
     """
 
@@ -43,8 +43,13 @@ class HuggingFace:
     ) -> None:
         self.name = name
         self.repository = repository
-        self._endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+        self._mirror = endpoint
         self._kind = kind
+
+    @property
+    def _endpoint(self) -> str:
+        hub = server_address("HF_ENDPOINT", "https://huggingface.co")  # huggingface_hub reads it for a mirror as well
+        return self._mirror or hub
 
     def list_files(self, revision: str | None) -> Listing:
         """List the repository with the size and hash of each file, at the commit that the revision is now.
@@ -70,20 +75,23 @@ class HuggingFace:
             raise self._refusal(error.status, error.headers) from None
 
     def _ask(self, revision: str | None) -> Any:
+        check_proxy(self._endpoint)  # before huggingface_hub is imported, which fails where the address is none
         from huggingface_hub import HfApi
         from huggingface_hub.utils import HfHubHTTPError, OfflineModeIsEnabled
 
+        self._headers()  # looks at the token
         api = HfApi(endpoint=self._endpoint)
         ask = api.model_info if self._kind == "model" else api.dataset_info
+        broken = _transport_errors()
         try:
             return ask(self.repository, revision=revision, files_metadata=True, timeout=_ANSWER_SECONDS)
         except OfflineModeIsEnabled:
             raise SourceError("HF_HUB_OFFLINE is set", hint="Unset it: unset HF_HUB_OFFLINE") from None
         except HfHubHTTPError as error:
             raise self._http_problem(error) from None
-        except _transport_errors() as error:
+        except broken as error:
             raise SourceError(f"it did not answer ({_cause(error)})", hint=_NETWORK_HINT) from None
-        except ValueError as error:  # a login page for JSON, a name or an address that makes no sense
+        except ValueError as error:  # a login page for JSON, or a name that makes no sense
             raise SourceError(f"it cannot be asked: {error}") from None
 
     def _http_problem(self, error: HfHubHTTPError) -> Exception:
@@ -113,8 +121,11 @@ class HuggingFace:
         return SourceError(f"it answered {status} for {self.repository}")
 
     def _headers(self) -> Mapping[str, str]:
+        from huggingface_hub import get_token
         from huggingface_hub.utils import build_hf_headers
 
+        if token := get_token():
+            check_token(token, hint="Check HF_TOKEN, or log in again: hf auth login")
         headers: Mapping[str, str] = build_hf_headers(library_name="bcli")
         return headers
 
@@ -132,10 +143,17 @@ def _remote_file(sibling: Any) -> RemoteFile:
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
-    """Return what a broken connection raises: huggingface_hub has another HTTP library in every major release."""
+    """Return what a broken connection raises: huggingface_hub has another HTTP library in every major release.
+
+    Raises:
+        SourceError: that library cannot start with these proxy variables.
+    """
     from huggingface_hub import utils
 
-    session = type(utils.get_session())
+    try:
+        session = type(utils.get_session())
+    except (ValueError, ImportError) as error:
+        raise SourceError(f"it cannot be asked ({error})", hint="Check the proxy variables.") from None
     library = __import__(session.__module__.partition(".")[0])
     return (OSError, getattr(library, "TransportError", OSError))
 

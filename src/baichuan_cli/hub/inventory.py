@@ -1,16 +1,16 @@
-"""Everything that is on this machine: the store, and what the Hugging Face cache holds of the catalogue."""
+"""Everything that is on this machine: the store, and the Baichuan models of the Hugging Face cache."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from baichuan_cli.catalog.architecture import read_architecture
 from baichuan_cli.catalog.catalogue import load_catalogue
-from baichuan_cli.catalog.json_file import read_json_if_there
+from baichuan_cli.catalog.json_file import read_json, read_json_if_there
 from baichuan_cli.catalog.quantization import read_quantization
-from baichuan_cli.catalog.resolve import local_folder, stored_copies
-from baichuan_cli.catalog.weight_files import has_weights
+from baichuan_cli.catalog.resolve import cached_folder, local_folder, stored_copies
 from baichuan_cli.errors import BcliError, ExitCode
-from baichuan_cli.hub.hub_cache import snapshots
+from baichuan_cli.hub.hub_cache import repositories
 from baichuan_cli.hub.store import Store
 from baichuan_cli.hub.stored import StoredModel, look_up, stored_models
 
@@ -18,11 +18,11 @@ _CACHE = "Hugging Face cache"
 
 
 def take_inventory(store: Store) -> list[StoredModel]:
-    """Return the models of the store, then those of the catalogue that the Hugging Face cache holds."""
+    """Return the models of the store, then the Baichuan models that the Hugging Face cache holds."""
     cached = [
-        StoredModel(entry.command_name, snapshot, None, "unchecked", source=_CACHE)
-        for entry in load_catalogue().entries
-        if (snapshot := next(filter(has_weights, snapshots(entry.sources.huggingface)), None))
+        StoredModel(_command_name(repository), folder, None, "unchecked", source=_CACHE)
+        for repository in repositories()
+        if (folder := cached_folder(repository)) and _is_baichuan(folder)
     ]
     return stored_models(store) + cached
 
@@ -37,12 +37,25 @@ def require_in_store(store: Store, name: str) -> StoredModel:
     copies = stored_copies(store, entry) if entry else [found for found in [look_up(store, name)] if found]
     if copies:
         return copies[0]
-    folder = local_folder(entry) if entry else None
+    folder = local_folder(entry) if entry else cached_folder(name)
     raise BcliError(
         f"{name} is not in the store" + (f"; it is in {folder}, which bcli does not change." if folder else "."),
         hint="See what is: bcli models ls",
         exit_code=ExitCode.NOT_FOUND,
     )
+
+
+def _command_name(repository: str) -> str:
+    entry = load_catalogue().find(repository)
+    return entry.command_name if entry else repository
+
+
+def _is_baichuan(folder: Path) -> bool:
+    try:
+        read_architecture(read_json(folder / "config.json"), folder / "config.json")
+    except BcliError:
+        return False
+    return True
 
 
 def format_of(folder: Path) -> str:

@@ -56,7 +56,7 @@ class Manifest(_Frozen):
     name: str  # the folder's name in the store
     source: str  # "huggingface", "hf-mirror", "modelscope", "aimodels", "folder" or "registered"
     repository: str = ""  # as the source calls it
-    revision: str = ""  # the commit, where the source has one
+    revision: str = ""  # the commit; of a folder a hash of its files' names, sizes and times
     folder: Path | None = None  # where a registered model lies; None: beside this record
     files: Mapping[FilePath, FileRecord] = {}  # as the source has them
     patches: Mapping[FilePath, FileRecord] = {}  # what bcli has changed or added since, as it is now

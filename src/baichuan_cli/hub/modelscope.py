@@ -1,7 +1,8 @@
 """ModelScope, by its file API.
 
 The package `modelscope` is not used: its `get_model_files` no longer gives the SHA-256 of files (1.40), which the
-server sends, and without it nothing can be verified. The hashes also pin the content while a branch moves on.
+server sends, and without it nothing can be verified. The hashes also pin the content: the API takes a branch or a tag
+(that package's documentation: no commit), which may move on between the list and a file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from baichuan_cli.hub.http import HttpRefusalError, open_url, read_all
+from baichuan_cli.hub.network import check_token, server_address
 from baichuan_cli.hub.patience import patiently
 from baichuan_cli.hub.source import Content, Listing, RemoteFile, SourceError
 
@@ -28,8 +30,6 @@ class ModelScope:
     def __init__(self, repository: str) -> None:
         self.repository = repository
         self._branch = _MAIN_BRANCH
-        endpoint = os.environ.get("MODELSCOPE_ENDPOINT") or "https://modelscope.cn"
-        self._api = f"{endpoint.rstrip('/')}/api/v1/models/{repository}"
 
     def list_files(self, revision: str | None) -> Listing:
         """List the repository with the size and SHA-256 of each file.
@@ -61,6 +61,10 @@ class ModelScope:
         except HttpRefusalError as error:
             raise self._refusal(error) from None
 
+    @property
+    def _api(self) -> str:
+        return f"{server_address('MODELSCOPE_ENDPOINT', 'https://modelscope.cn')}/api/v1/models/{self.repository}"
+
     def _refusal(self, error: HttpRefusalError) -> SourceError:
         if error.status in (401, 403, 404):
             return SourceError(
@@ -72,10 +76,10 @@ class ModelScope:
 
 def _headers() -> Mapping[str, str]:
     token = os.environ.get("MODELSCOPE_API_TOKEN")
-    return {
-        "User-Agent": "bcli",
-        **({"Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"} if token else {}),
-    }
+    if not token:
+        return {"User-Agent": "bcli"}
+    check_token(token, hint="Check MODELSCOPE_API_TOKEN.")
+    return {"User-Agent": "bcli", "Authorization": f"Bearer {token}", "Cookie": f"m_session_id={token}"}
 
 
 def _remote_file(entry: Any) -> RemoteFile:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from baichuan_cli.errors import BcliError
 
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")  # the Hugging Face hub's own limit for a repository's name
 
 
@@ -28,6 +29,29 @@ def check_store_name(name: str) -> str:
             "and is at most 96 long.",
         )
     return name.lower()
+
+
+def is_repository(name: str) -> bool:
+    """Tell whether a name is one of a hub's repository: an owner and a name, such as "org/name"."""
+    return _REPOSITORY.fullmatch(name) is not None
+
+
+def store_name(repository: str) -> str:
+    """Return what the store calls a repository that the catalogue does not know; its owner keeps it apart from others.
+
+    >>> store_name("Org/Name")
+    'org--name'
+    """
+    return repository.replace("/", "--").lower()
+
+
+def repository_name(name: str) -> str | None:
+    """Return the repository that a store's name stands for, in lower case; None where it stands for none.
+
+    The hub allows no "--" in an owner's or a repository's name.
+    """
+    repository = name.replace("--", "/", 1)
+    return repository if is_repository(repository) else None
 
 
 def is_inside(path: str) -> bool:

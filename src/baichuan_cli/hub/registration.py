@@ -13,6 +13,7 @@ from baichuan_cli.hub.manifest import Manifest
 from baichuan_cli.hub.names import check_store_name
 from baichuan_cli.hub.store import Store
 from baichuan_cli.hub.stored import inspect_folder, look_up
+from baichuan_cli.paths import expand_home
 
 SOURCE = "registered"
 
@@ -29,7 +30,7 @@ def register(store: Store, folder: Path, name: str | None = None) -> Manifest:
     Raises:
         BcliError: the folder is no whole checkpoint or lies in the store, or the name is taken or cannot be a name.
     """
-    lies_at = folder.expanduser().resolve()
+    lies_at = expand_home(folder).resolve()
     model = read_checkpoint(inspect_folder(lies_at).require_usable()).model
     if lies_at.is_relative_to(store.root.resolve()):
         raise BcliError(f"{folder} is in the store already.", hint="See what is there: bcli models ls")

@@ -28,7 +28,7 @@ class Listing:
     """The files of a repository at one commit."""
 
     repository: str
-    revision: str  # the commit; empty where the source has none
+    revision: str  # the commit, or what else stands for this state of the files; empty where there is nothing
     files: tuple[RemoteFile, ...]
 
 

@@ -76,7 +76,7 @@ def sources_of(places: Places, wanted: str) -> tuple[Source, ...]:
     )
 
 
-def dataset_sources(repository: str, wanted: str) -> tuple[Source, ...]:
+def dataset_sources(repository: str, wanted: str, by_hand: str) -> tuple[Source, ...]:
     """Return the sources to try for a data set of the Hugging Face hub.
 
     Raises:
@@ -88,12 +88,17 @@ def dataset_sources(repository: str, wanted: str) -> tuple[Source, ...]:
     )
     chosen = tuple(source for source in sources if wanted in ("auto", source.name))
     if not chosen:
-        raise BcliError(f"{repository} is not on {wanted}.", hint="It is on huggingface and hf-mirror.")
+        raise BcliError(f"{repository} is not on {wanted}.", hint=f"It is on huggingface and hf-mirror.\n{by_hand}")
     return chosen
 
 
-def first_answer(sources: Sequence[Source], revision: str | None) -> Found:
+def first_answer(sources: Sequence[Source], revision: str | None, by_hand: str) -> Found:
     """Return the first source that has the files.
+
+    Args:
+        sources: which to try, in this order.
+        revision: a branch, tag or commit.
+        by_hand: what a person can do where no source has it.
 
     Raises:
         SourceError: none has; each is told with its reason.
@@ -110,7 +115,7 @@ def first_answer(sources: Sequence[Source], revision: str | None) -> Found:
         raise SourceError(f"nothing came from {passed_over[0]}", hint="".join(hints))
     raise SourceError(
         "no source has it:" + "".join(f"\n  {reason}" for reason in passed_over),
-        hint="Copy the model here by hand and give its folder: --source ./FOLDER",
+        hint=by_hand,
     )
 
 

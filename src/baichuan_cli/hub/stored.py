@@ -8,6 +8,7 @@ from typing import Literal
 
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.hub.manifest import Manifest, read_manifest
+from baichuan_cli.hub.names import is_repository, store_name
 from baichuan_cli.hub.store import Store
 
 State = Literal["complete", "partial", "unchecked", "missing", "damaged"]
@@ -84,9 +85,9 @@ def inspect_folder(folder: Path) -> StoredModel:
 
 
 def look_up(store: Store, name: str) -> StoredModel | None:
-    """Return a model of the store by its name in any case, or None."""
+    """Return a model of the store by its name in any case or by its repository, or None."""
     known = {stored.lower(): stored for stored in store.names()}
-    found = known.get(name.lower())
+    found = known.get(store_name(name) if is_repository(name) else name.lower())
     return inspect_folder(store.folder(found)) if found else None
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
+
+from baichuan_cli.similar import similar
 
 DTYPES = ("auto", "float16", "bfloat16", "float32")
 
@@ -66,10 +67,8 @@ def misspelt(name: str, known: Collection[str]) -> tuple[str, ...]:
 
     Nothing for a vendor's own name: it is like no other, or a known name with whole words added.
     """
-    spellings = {each.lower(): each for each in known}
-    wanted = name.lower()
-    if alike := get_close_matches(wanted, spellings, n=3, cutoff=_ALIKE):
-        return () if f"_{alike[0]}_" in f"_{wanted}_" else tuple(spellings[each] for each in alike)
-    first_words = {_WORD_BREAK.split(each)[0]: None for each in spellings}
-    begin = get_close_matches(wanted, first_words, n=1, cutoff=_ALIKE_FIRST_WORD)
-    return tuple(spellings[each] for each in spellings if begin and _WORD_BREAK.split(each)[0] == begin[0])[:3]
+    if alike := similar(name, known, alike=_ALIKE):
+        return () if f"_{alike[0].lower()}_" in f"_{name.lower()}_" else tuple(alike)
+    first_words = {each: _WORD_BREAK.split(each)[0] for each in known}
+    begin = similar(name, dict.fromkeys(first_words.values()), count=1, alike=_ALIKE_FIRST_WORD)
+    return tuple(each for each, first in first_words.items() if begin and first.lower() == begin[0].lower())[:3]

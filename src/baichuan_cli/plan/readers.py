@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from difflib import get_close_matches
 
 from baichuan_cli.plan.model import SettingValue
 from baichuan_cli.plan.names import misspelt, spelt
+from baichuan_cli.similar import did_you_mean, similar
 
 #: Turns what a person wrote into a value, or raises ValueError with what was expected.
 Reader = Callable[[object], SettingValue]
@@ -94,7 +94,7 @@ def name_of(kind: str, known: Collection[str]) -> Reader:
     def read_name(raw: object) -> str:
         text = _word(raw)
         if (name := spelt(text, known)) is None:
-            raise UnknownName(kind, nearest(text.lower(), known))
+            raise UnknownName(kind, nearest(text, known))
         return name
 
     return read_name
@@ -108,7 +108,7 @@ def open_name_of(kind: str, known: Collection[str]) -> Reader:
         if (name := spelt(text, known)) is not None:
             return name
         if meant := misspelt(text, known):
-            raise UnknownName(kind, f"Did you mean {' or '.join(meant)}?")
+            raise UnknownName(kind, did_you_mean(meant))
         return text
 
     return read_open_name
@@ -154,8 +154,7 @@ def stop_text(raw: object) -> str:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return a hint with the known names that look most like a wrong one."""
-    close = get_close_matches(str(name), list(known), n=3, cutoff=0.65)
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are: {', '.join(known)}."
+    return did_you_mean(similar(str(name), known)) or f"There are: {', '.join(known)}."
 
 
 def _word(raw: object) -> str:
