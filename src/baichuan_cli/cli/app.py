@@ -13,6 +13,7 @@ from baichuan_cli.cli.generate import generate
 from baichuan_cli.cli.group import RootGroup
 from baichuan_cli.cli.patch_tokenizer import patch_tokenizer
 from baichuan_cli.cli.serve import serve
+from baichuan_cli.cli.web import web
 
 app = typer.Typer(
     name="bcli",
@@ -41,6 +42,7 @@ def root(
 
 app.command()(generate)
 app.command()(serve)
+app.command()(web)
 app.command()(download)
 app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from getpass import getpass
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from baichuan_cli.errors import BcliError
@@ -132,6 +133,16 @@ class Output:
         self._stderr.write(f"{question} [y/N] ")
         self._stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def secret(self, question: str, *, hint: str) -> str:
+        """Ask for something on the terminal that is not shown while it is typed.
+
+        Raises:
+            BcliError: there is nobody to ask; the hint says how to give it beforehand.
+        """
+        if not (sys.stdin.isatty() and self._stderr.isatty()):
+            raise BcliError(f"{question}? There is no terminal to ask on.", hint=hint)
+        return getpass(f"{question}: ", stream=self._stderr)
 
     def progress(self) -> Progress:
         """Return a display of things done, on stderr; it stays silent unless stderr is a terminal."""

@@ -11,6 +11,9 @@ from baichuan_cli.errors import BcliError, ExitCode
 
 _LONGEST = 600  # characters of a message that is shown
 
+#: How vLLM from 0.5.0 on, OpenAI and llama.cpp say that a prompt does not fit.
+_TOO_LONG = re.compile(r"context[ _](length|size|window)|model[ _]len", re.IGNORECASE)
+
 
 class ServerError(BcliError):
     """A server refused, failed, fell silent, or cannot be reached.
@@ -26,6 +29,11 @@ class ServerError(BcliError):
         super().__init__(message, hint=hint, exit_code=ExitCode.ENGINE)
         self.status = status
         self.reason = reason
+
+    @property
+    def too_long(self) -> bool:
+        """Tell whether a prompt was refused because it and its answer are longer than the model's context."""
+        return self.status in (400, 413, 422) and bool(_TOO_LONG.search(self.reason))
 
 
 def told(body: bytes) -> str:

@@ -18,7 +18,7 @@ CONFIG = "config.yaml"
 _PREFIX = "BCLI_"
 
 #: Variables of bcli that are no settings.
-_OTHER_VARIABLES = ("HOME", "DEBUG", "MODEL", "PROFILE")
+_OTHER_VARIABLES = ("HOME", "DEBUG", "MODEL", "PROFILE", "API_KEY", "WEB_PASSWORD")
 
 _CONFIG_KEYS: Mapping[str, str] = {
     "model": "a model's name or path",
