@@ -125,7 +125,7 @@ def test_ctrl_c_says_what_is_kept(hub: FakeHub) -> None:
     with start(hub) as child:
         wait_until(lambda: bool(hub.fetched(WEIGHTS)))
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate()
+        _, said = child.communicate(timeout=10)  # the hub is silent now, and bcli would wait for it twice as long
     assert child.returncode == 130
     assert said.endswith(
         f"error: Stopped. What has come so far is in {default_store().folder(NAME)}.\n"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 from baichuan_cli.errors import BcliError, ExitCode
@@ -107,18 +107,18 @@ def run(
     job.folder.mkdir(parents=True, exist_ok=True)
     records = dict(job.present)
     stop = threading.Event()
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="download")
-    try:
-        futures = {
-            pool.submit(fetch_file, job.source, job.listing, file, job.folder, listener, stop): file
-            for file in job.missing
-        }
-        for future in as_completed(futures):
-            records[futures[future].path] = future.result()
-            keep(records)
-    finally:
-        stop.set()  # nothing is left to stop unless something went wrong
-        pool.shutdown(cancel_futures=True)
+
+    def fetch(file: RemoteFile) -> tuple[str, FileRecord]:
+        return file.path, fetch_file(job.source, job.listing, file, job.folder, listener, stop)
+
+    # This pool's threads are daemons: one that waits for a silent server does not hold up whoever pressed Ctrl-C.
+    with ThreadPool(workers) as pool:
+        try:
+            for path, record in pool.imap_unordered(fetch, job.missing):
+                records[path] = record
+                keep(records)
+        finally:
+            stop.set()  # nothing is left to stop unless something went wrong
     return records
 
 
