@@ -2,39 +2,60 @@
 
     python benchmarks/download.py [--gigabytes 1] [--rounds 3]
 
-All bytes come from a fake hub on loopback in a process of its own; both programs run as processes and take turns. Each
-round starts with an empty folder. Wanted: at most 1.1 times the time of snapshot_download, which checks no hash;
-hashing no slower than sha256sum; a conversion within 1.3 times its largest shard.
+All bytes come from a fake hub on loopback in a process of its own: a random checkpoint in the layout of Baichuan-7B,
+in float32 and in eight files. `bcli download` runs as a person runs it, on a terminal, from the list of files to the
+last check; snapshot_download runs as a script on a terminal, with its progress bars. They take turns, and each round
+starts with an empty folder. Wanted: at most 1.1 times the time of snapshot_download, which checks no hash; hashing no
+slower than sha256sum; a conversion within 1.3 times its largest shard.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import pty
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FILES = 8
 REPOSITORY = "baichuan-inc/Baichuan-7B"
+NAME = "baichuan-7b"
+GIGABYTES_A_LAYER = 0.2
 
 SERVE = """
-import json, os, sys
+import json, sys
+from safetensors.torch import save
+from baichuan_cli.demo import demo_path
 from fakes.hub import running_hub, sha256
-bytes_each = int(sys.argv[1])
-files = {f"model-{n:05}-of-00008.safetensors": os.urandom(bytes_each) for n in range(1, 9)}
+from reference.baichuan_reference import Shape
+from reference.checkpoints import config_of, random_weights
+shape = Shape(hidden_size=2048, intermediate_size=5504, layers=int(sys.argv[1]), heads=16, vocab_size=3328)
+tensors = random_weights(shape)
+total = sum(tensor.nbytes for tensor in tensors.values())
+shards, where, passed = [{} for _ in range(8)], {}, 0
+for name, tensor in tensors.items():
+    number = min(7, passed * 8 // total)
+    shards[number][name] = tensor
+    where[name] = f"model-{number + 1:05}-of-00008.safetensors"
+    passed += tensor.nbytes
+files = {f"model-{n:05}-of-00008.safetensors": save(shard, {"format": "pt"}) for n, shard in enumerate(shards, 1)}
+files["model.safetensors.index.json"] = json.dumps({"metadata": {"total_size": total}, "weight_map": where}).encode()
+files["config.json"] = json.dumps(config_of(shape)).encode()
+for name in ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
+    files[name] = (demo_path("demo") / name).read_bytes()
+del tensors, shards
 for content in files.values():
     sha256(content)
-files["config.json"] = b"{}"
 with running_hub() as hub:
     hub.add(sys.argv[2], files)
-    print(hub.endpoint, flush=True)
+    print(hub.endpoint, sum(map(len, files.values())), flush=True)
     sys.stdin.read()
 """
 
@@ -42,24 +63,6 @@ SNAPSHOT = """
 import sys
 from huggingface_hub import snapshot_download
 snapshot_download(sys.argv[1], local_dir=sys.argv[2])
-"""
-
-# What `bcli download` does, less the check that the files are a Baichuan: random bytes are none.
-BCLI = """
-import sys
-from pathlib import Path
-from baichuan_cli.cli.download_progress import Silent
-from baichuan_cli.cli.output import Output
-from baichuan_cli.hub.bring import bring_model
-from baichuan_cli.hub.download import make_job
-from baichuan_cli.hub.hugging_face import HuggingFace
-from baichuan_cli.hub.selection import select
-from baichuan_cli.hub.store import Store
-store, source = Store(Path(sys.argv[2])), HuggingFace(sys.argv[1])
-with store.lock("model"):
-    listing = source.list_files(None)
-    job = make_job(source, listing, select(listing).files, store.folder("model"), None)
-    bring_model(store, "model", job, Silent(Output()), workers=8, whole=False)
 """
 
 MAKE_SHARD = """
@@ -91,36 +94,60 @@ digest_of(Path(sys.argv[1]), RemoteFile("x", None, sha256="0" * 64))
 
 
 @contextmanager
-def hub(bytes_each: int) -> Iterator[dict[str, str]]:
-    """Serve the repository, and give the environment to ask for it."""
+def hub(layers: int) -> Iterator[tuple[dict[str, str], int]]:
+    """Serve the checkpoint; give the environment to ask for it, and its size in bytes."""
     tests = Path(__file__).parents[1] / "tests"
-    command = [sys.executable, "-c", SERVE, str(bytes_each), REPOSITORY]
+    command = [sys.executable, "-c", SERVE, str(layers), REPOSITORY]
     with subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": str(tests)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout and server.stdin
-        endpoint = server.stdout.readline().strip()
-        quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        yield {**os.environ, **quiet, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0"}
+        endpoint, size = server.stdout.readline().split()
+        yield (
+            {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0"},
+            int(size),
+        )
         server.stdin.close()
 
 
-def seconds(code: str, *arguments: str, environment: dict[str, str] | None = None) -> float:
+def seconds(code: str, *arguments: str) -> float:
     """Run a piece of Python in a process of its own and return the wall time."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code, *arguments], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
     return time.perf_counter() - started
 
 
-def compare_downloads(folder: Path, total_bytes: int, rounds: int) -> None:
+def seconds_on_a_terminal(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Run a command on a terminal of its own, which nobody looks at, and return the wall time."""
+    ours, theirs = pty.openpty()
+    started = time.perf_counter()
+    with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # that is how the end of a terminal reads
+            while block := os.read(ours, 1 << 16):
+                shown = (shown + block)[-4000:]
+    took = time.perf_counter() - started
+    os.close(ours)
+    if process.returncode:
+        raise SystemExit(f"{command[:4]} ended with {process.returncode}:\n{shown.decode(errors='replace')}")
+    return took
+
+
+def compare_downloads(folder: Path, gigabytes: float, rounds: int) -> None:
     """Let both programs download in turns."""
-    times: dict[str, list[float]] = {"bcli": [], "snapshot_download": []}
-    codes = {"bcli": BCLI, "snapshot_download": SNAPSHOT}
-    with hub(total_bytes // FILES) as environment:
+    times: dict[str, list[float]] = {"bcli download": [], "snapshot_download": []}
+    target = folder / "downloads"
+    with hub(round(gigabytes / GIGABYTES_A_LAYER)) as (environment, total_bytes):
+        print(f"downloading {total_bytes:,} bytes in {FILES} files of weights and 5 small ones")
+        environment |= {"BCLI_HOME": str(target), "HF_HOME": str(folder / "empty-cache")}
+        commands = {
+            "bcli download": [sys.executable, "-m", "baichuan_cli", "download", NAME],
+            "snapshot_download": [sys.executable, "-c", SNAPSHOT, REPOSITORY, str(target)],
+        }
         for number in range(rounds + 1):
-            for name in sorted(codes, reverse=bool(number % 2)):
-                target = folder / name
-                took = seconds(codes[name], REPOSITORY, str(target), environment=environment)
+            for name in sorted(commands, reverse=bool(number % 2)):
+                took = seconds_on_a_terminal(commands[name], environment)
                 shutil.rmtree(target)
                 if number:  # the first round warms up
                     times[name].append(took)
@@ -171,9 +198,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     total_bytes = int(arguments.gigabytes * 1e9)
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {FILES} files, {total_bytes:,} bytes")
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory(prefix="bcli-download-") as folder:
-        compare_downloads(Path(folder), total_bytes, arguments.rounds)
+        compare_downloads(Path(folder), arguments.gigabytes, arguments.rounds)
         compare_hashing(Path(folder), total_bytes, arguments.rounds)
         watch_conversion(Path(folder), total_bytes)
 
