@@ -132,6 +132,7 @@ def test_a_refusal_carries_the_servers_own_words(server: FakeServer) -> None:
     assert isinstance(error, ServerError)
     assert (error.status, error.reason) == (400, words)
     assert error.message == f"The server at {server.url} refused the request (400): {words}"
+    assert error.hint == "Shorten the prompt, or ask for fewer tokens."
 
 
 def test_models_are_listed() -> None:

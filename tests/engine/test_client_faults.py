@@ -148,7 +148,7 @@ ANSWERS = [
     (
         _answer("422 Unprocessable Entity", '{"detail": [{"loc": ["body", "n"], "msg": "is no number"}, "?"]}'),
         "The server at URL refused the request (422): body.n: is no number; ?",
-        "",
+        "Change what it names, or leave it away.",
     ),
     (b"SSH-2.0-OpenSSH_9.6\r\n", "What answers at URL does not speak HTTP", "Check the port."),
     (

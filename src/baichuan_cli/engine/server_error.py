@@ -101,7 +101,10 @@ def refusal(url: str, status: int, body: bytes, headers: Mapping[str, str]) -> S
             message = f"The server at {url} failed ({status}){detail}"
             hint = "Look at its log."
         case _:
-            message, hint = f"The server at {url} refused the request ({status}){detail}", ""
+            message = f"The server at {url} refused the request ({status}){detail}"
+            hint = "Change what it names, or leave it away."
+            if re.search(r"context length|too long", reason, re.IGNORECASE):
+                hint = "Shorten the prompt, or ask for fewer tokens."
     return ServerError(message, hint=hint, status=status, reason=reason)
 
 
