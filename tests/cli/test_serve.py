@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from baichuan_cli.chat_templates import template_path
 from baichuan_cli.demo import demo_path
 from baichuan_cli.engine.ports import free_port
+from baichuan_cli.errors import ExitCode
 from cli.in_process import Bcli, Ran, run_bcli
 from fakes.served import ServedVllm, no_process_left
 
@@ -97,6 +99,32 @@ def test_from_start_to_stop(
     assert curl == f"  curl {url}/models"
     assert stopped == "stopped"
     assert (ran.code, ran.stdout) == (code, "")
+
+
+def test_the_page_comes_and_goes_with_the_server(serve: Callable[..., Service], vllm: ServedVllm) -> None:
+    port = free_port()
+    service = serve("--web", "--web-port", str(port))
+    assert service.until("  page") == f"  page  http://127.0.0.1:{port}/\n"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+        assert b"window.gradio_config" in page.read()
+    ran = service.end(signal.SIGTERM)
+    no_process_left(vllm.seen["pids"])
+    assert (ran.code, ran.stdout, ran.stderr.splitlines()[-1]) == (143, "", "stopped")
+
+
+def test_a_page_that_cannot_be_is_refused_before_anything_is_loaded(bcli: Bcli, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = bcli("demo", "--web", "--web-port", str(port))
+    assert ran.code == ExitCode.REFUSED
+    assert f"error: Port {port} on 127.0.0.1 is taken.\n  Use another one: --web-port " in ran.stderr
+    for name in ("key.pem", "cert.pem"):
+        (tmp_path / name).touch()
+    tls = ("--ssl-keyfile", str(tmp_path / "key.pem"), "--ssl-certfile", str(tmp_path / "cert.pem"))
+    assert bcli("demo", "--web", *tls).stderr == (
+        "error: --web does not go with TLS.\n"
+        f"  Start the page by itself: SSL_CERT_FILE={tmp_path}/cert.pem bcli web --url https://HOST:8000/v1\n"
+    )
 
 
 def test_json_is_one_object_when_the_server_is_ready(serve: Callable[..., Service], tmp_path: Path) -> None:

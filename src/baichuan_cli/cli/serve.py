@@ -67,6 +67,12 @@ def serve(
     restart: Annotated[
         bool, typer.Option("--restart", help="Start vLLM again when it dies.", rich_help_panel=_SERVER)
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Show a page to talk with it too, on this machine.", rich_help_panel=_SERVER)
+    ] = False,
+    web_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.", rich_help_panel=_SERVER)
+    ] = 8001,
     max_tokens: options.MaxTokensOption = None,
     temperature: options.TemperatureOption = None,
     top_p: options.TopPOption = None,
@@ -95,6 +101,8 @@ def serve(
 
     bcli serve baichuan2-7b-chat --host 0.0.0.0 --api-key-file key.txt
 
+    bcli serve demo --web
+
     bcli serve demo --dry-run
 
     bcli serve demo -- --enable-lora --lora-modules poet=/data/poet
@@ -104,6 +112,7 @@ def serve(
     from baichuan_cli.cli.serve_report import show_command
     from baichuan_cli.cli.server_key import read_key
     from baichuan_cli.cli.serving import keep_serving
+    from baichuan_cli.cli.web_page import WebPage
     from baichuan_cli.engine.ports import free_port
     from baichuan_cli.plan.serving import ServeOptions, plan_server
 
@@ -114,6 +123,11 @@ def serve(
     named, extra = _split(words or [], model)
     if (ssl_keyfile is None) != (ssl_certfile is None):
         raise BcliError("TLS needs both --ssl-keyfile and --ssl-certfile.")
+    if web and ssl_certfile is not None:
+        raise BcliError(
+            "--web does not go with TLS.",
+            hint=f"Start the page by itself: SSL_CERT_FILE={ssl_certfile} bcli web --url https://HOST:{port}/v1",
+        )
     for file in filter(None, (chat_template, ssl_keyfile, ssl_certfile)):
         file.open("rb").close()  # vLLM would find out minutes later, and call it something else
     plan, headline = make_plan(
@@ -167,7 +181,8 @@ def serve(
     if planning_only:
         raise typer.Exit(ExitCode.REFUSED if plan.refusals else ExitCode.OK)
     require_local(plan.model)
-    keep_serving(plan, serve_options, out, restart=restart, verbose=verbose)
+    page = WebPage(web_port) if web else None
+    keep_serving(plan, serve_options, out, restart=restart, verbose=verbose, page=page)
 
 
 def _split(words: list[str], model: str | None) -> tuple[str | None, tuple[str, ...]]:

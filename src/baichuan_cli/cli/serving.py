@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import typer
 
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.serve_report import tell_ready
+from baichuan_cli.cli.web_page import WebPage
 from baichuan_cli.engine.notify import notify
 from baichuan_cli.engine.server import Server
 from baichuan_cli.errors import BcliError
@@ -31,7 +32,9 @@ class _Stopped(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-def keep_serving(plan: Plan, options: ServeOptions, out: Output, *, restart: bool, verbose: bool) -> None:
+def keep_serving(
+    plan: Plan, options: ServeOptions, out: Output, *, restart: bool, verbose: bool, page: WebPage | None = None
+) -> None:
     """Serve until a signal ends it.
 
     Args:
@@ -40,6 +43,7 @@ def keep_serving(plan: Plan, options: ServeOptions, out: Output, *, restart: boo
         out: where progress and readiness are told.
         restart: start vLLM again when it dies, if it has been ready once.
         verbose: show vLLM's log as it comes.
+        page: shown from the first time on that vLLM is ready, whatever becomes of vLLM.
 
     Raises:
         BcliError: vLLM could not start, or died and is not to be started again.
@@ -47,14 +51,17 @@ def keep_serving(plan: Plan, options: ServeOptions, out: Output, *, restart: boo
     """
     pause, been_ready = _FIRST_PAUSE, False
     try:
-        with _signals_stop():
+        with _signals_stop(), ExitStack() as beside:
             while True:
                 started = time.monotonic()
                 try:
                     with _start(plan, options, out, verbose=verbose) as server:
-                        been_ready = True
                         notify("READY=1\nSTATUS=ready")
                         tell_ready(server, plan, out, time.monotonic() - started)
+                        if page and not been_ready:
+                            beside.callback(page.close)
+                            beside.enter_context(page.shown(server, plan, out))
+                        been_ready = True
                         failure = _watch(server, out, verbose=verbose)
                 except BcliError as error:
                     failure = error

@@ -1,15 +1,23 @@
-"""What `bcli web` needs around the page: Gradio, who may come in, and the line that says where it is."""
+"""What `bcli web` and `bcli serve --web` need around the page: Gradio, who may come in, where it is."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from baichuan_cli.cli.output import Output
+from baichuan_cli.engine.ports import free_port
 from baichuan_cli.errors import BcliError, ExitCode
-from baichuan_cli.web.address import Address
+from baichuan_cli.web.address import Address, reserve
+
+if TYPE_CHECKING:
+    from baichuan_cli.engine.server import Server
+    from baichuan_cli.plan.model import Plan
 
 PASSWORD = "BCLI_WEB_PASSWORD"
 
@@ -70,7 +78,41 @@ async def show_page(url: str, api_key: str | None, address: Address, listener: s
         talk = Talk(client, own_sampling)
         await talk.look()
         with out.status("starting the page"):
-            from baichuan_cli.web.launch import serve_page
+            from baichuan_cli.web.launch import PageServer
         names = ", ".join(f'"{model.name}"' for model in talk.models)
         ready = f"ready  {address.url}   {'models' if len(talk.models) > 1 else 'model'} {names}   Ctrl-C stops"
-        await serve_page(talk, address, listener, on_ready=lambda: out.note(ready))
+        await PageServer(talk, address, on_ready=lambda: out.note(ready)).serve([listener])
+
+
+class WebPage:
+    """The page that `bcli serve --web` shows on this machine; its port is taken before anything is loaded.
+
+    Raises:
+        BcliError: Gradio is missing, or the port is taken.
+    """
+
+    def __init__(self, port: int) -> None:
+        require_gradio()
+        self._address = Address(port=port or free_port())
+        self._listener = reserve(self._address, option="--web-port")
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._listener.close()
+
+    @contextmanager
+    def shown(self, server: Server, plan: Plan, out: Output) -> Iterator[None]:
+        """Show it inside the block, and say where; the sampling starts as the plan has it.
+
+        Raises:
+            BcliError: the server cannot be asked for its models.
+        """
+        from baichuan_cli.engine.client import Client
+        from baichuan_cli.plan.render import sampling_kwargs
+
+        with out.status("starting the page"):
+            from baichuan_cli.web.launch import page_beside
+        client = Client(server.url, api_key=server.api_key)
+        with page_beside(client, lambda _: sampling_kwargs(plan), self._address, self._listener):
+            out.note(f"  page  {self._address.url}")
+            yield

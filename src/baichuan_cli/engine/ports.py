@@ -18,8 +18,13 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def require_free_port(host: str, port: int) -> None:
+def require_free_port(host: str, port: int, *, option: str = "--port") -> None:
     """Refuse an address that a server cannot listen on.
+
+    Args:
+        host: an address of this machine, or a name of one.
+        port: where to listen.
+        option: what gives the port, for the message.
 
     Raises:
         BcliError: the port is taken or not allowed, or the host is no address of this machine.
@@ -31,14 +36,14 @@ def require_free_port(host: str, port: int) -> None:
         other = next((each for each in range(port + 1, min(port + _TRIES, 65536)) if not _problem(host, each)), None)
         raise BcliError(
             f"Port {port} on {host} is taken.",
-            hint=(f"Use another one: --port {other}\n" if other else "")
+            hint=(f"Use another one: {option} {other}\n" if other else "")
             + f"Or see who has it: ss -ltnp 'sport = :{port}'",
             exit_code=ExitCode.REFUSED,
         )
     if problem in (errno.EACCES, errno.EPERM):
         raise BcliError(
             f"Port {port} is not for ordinary users: {errno.errorcode[problem]}.",
-            hint="Use one above 1023: --port 8000",
+            hint=f"Use one above 1023: {option} 8000",
             exit_code=ExitCode.REFUSED,
         )
     raise BcliError(

@@ -59,13 +59,17 @@ def require_login(host: str, login: object, *, insecure: bool) -> None:
         )
 
 
-def reserve(address: Address) -> socket.socket:
+def reserve(address: Address, *, option: str = "--port") -> socket.socket:
     """Return a socket that listens there; a browser that comes early waits for the page.
+
+    Args:
+        address: where.
+        option: what gives the port, for the message.
 
     Raises:
         BcliError: the port is taken or not allowed, or the host is no address of this machine.
     """
-    require_free_port(address.host, address.port)
+    require_free_port(address.host, address.port, option=option)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     return socket.create_server((address.host, address.port), family=family)
 
