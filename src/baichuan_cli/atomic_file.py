@@ -1,4 +1,4 @@
-"""Replace a file in one step, so that a reader, or a crash at any moment, sees the old content or the new one."""
+"""Change a file so that a reader, or a crash at any moment, sees the old content or the new one."""
 
 from __future__ import annotations
 
@@ -32,6 +32,23 @@ def replace_file(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def append_whole(fd: int, content: bytes) -> None:
+    """Append to an open file everything or nothing; the caller is its only writer.
+
+    Raises:
+        OSError: the disk is full or fails.
+    """
+    start = os.fstat(fd).st_size
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[os.write(fd, left) :]
+    finally:
+        # A full disk and Ctrl-C both can stop a write half-way; the file itself knows how far it came.
+        if os.fstat(fd).st_size < start + len(content):
+            os.ftruncate(fd, start)
 
 
 def sync_folder(folder: Path) -> None:

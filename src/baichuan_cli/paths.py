@@ -30,12 +30,12 @@ def config_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """Return the folder of downloaded models."""
+    """Return the folder of downloaded models and of conversations."""
     return _folder("data")
 
 
 def state_dir() -> Path:
-    """Return the folder of log files."""
+    """Return the folder of log files and of what was typed in conversations."""
     return _folder("state")
 
 

@@ -7,7 +7,7 @@ import sys
 
 # Typer itself imports pydantic for some option types.
 HEAVY = ("torch", "vllm", "transformers", "tokenizers", "huggingface_hub", "aiohttp", "yaml", "numpy")
-HEAVY += ("gradio", "fastapi", "uvicorn")
+HEAVY += ("prompt_toolkit", "gradio", "fastapi", "uvicorn")
 
 SCRIPT = f"""
 import sys

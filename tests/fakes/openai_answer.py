@@ -77,7 +77,10 @@ class Answer:
         self._arrived = arrived  # by the clock of the event loop
         self._fault = fault
         self._chat = recorded.path.endswith("/chat/completions")
-        self._tokens = self._behaviour.tokens or int(recorded.body.get("max_tokens", 16))
+        wanted = self._behaviour.tokens or int(recorded.body.get("max_tokens", 16))
+        self._text = "".join(islice(cycle(POEM), wanted)) if self._behaviour.text is None else self._behaviour.text
+        self._reason = "length" if self._behaviour.text is None else "stop"
+        self._tokens = len(self._text)
         self._loop = asyncio.get_running_loop()
         kind = "chat.completion" if self._chat else "text_completion"
         self._head: dict[str, Any] = {
@@ -90,9 +93,8 @@ class Answer:
     async def whole(self) -> web.Response:
         """Answer in one piece, when the last token is due."""
         await self._until(self._tokens - 1)
-        text = "".join(islice(cycle(POEM), self._tokens))
-        content = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": "length"}
+        content = {"message": {"role": "assistant", "content": self._text}} if self._chat else {"text": self._text}
+        choice = {"index": 0, **content, "logprobs": None, "finish_reason": self._reason}
         return web.json_response({**self._head, "choices": [choice], "usage": self._usage()})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -104,14 +106,15 @@ class Answer:
         if self._fault in _IN_MID_ANSWER:
             sent = min(sent, self._behaviour.fault_after)
         before, after = self._event(self._choice("TEXT")).split(b"TEXT")
-        for number, text in enumerate(islice(cycle(POEM), sent)):
+        pieces = [json.dumps(character, ensure_ascii=False)[1:-1].encode() for character in self._text[:sent]]
+        for number, piece in enumerate(pieces):
             await self._until(number)
             if self._chat and not number:
                 await response.write(self._event(self._choice("", begins=True)))
             if number < self._tokens - 1:
-                await response.write(before + text.encode() + after)
+                await response.write(before + piece + after)
             else:
-                await response.write(self._event(self._choice(text, "length")))
+                await response.write(self._event(self._choice(self._text[number], self._reason)))
             self._recorded.sent_tokens += 1
         return await self._end(request, response)
 

@@ -44,6 +44,7 @@ class Behaviour:
     first_token_seconds: float = 0.0  # from the arrival of the request
     token_seconds: float = 0.0  # between tokens
     tokens: int | None = None  # an answer; None for the request's max_tokens
+    text: str | None = None  # an answer that ends by itself, a character a token; None for POEM over and over
     cached_tokens: int | None = None  # of each prompt
     fault: Fault | None = None
     fault_every: int = 1  # the fault happens to one request in this many: the n-th, the 2n-th, …

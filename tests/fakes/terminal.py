@@ -20,19 +20,20 @@ class Terminal:
 
     Attributes:
         process: it leads a process group of its own.
+        descriptor: our end of the terminal.
         pieces: what was read at a time.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], descriptor: int) -> None:
         self.process = process
         self.pieces: list[bytes] = []
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def read(self) -> Iterator[bytes]:
         """Yield what the process writes, until it has closed the terminal."""
         while True:
             try:
-                piece = os.read(self._descriptor, 65536)
+                piece = os.read(self.descriptor, 65536)
             except OSError:  # how Linux says that the other side is closed
                 return
             self.pieces.append(piece)
@@ -40,7 +41,7 @@ class Terminal:
 
     def type(self, keys: bytes) -> None:
         """Press keys; b"\\x03" is Ctrl-C."""
-        os.write(self._descriptor, keys)
+        os.write(self.descriptor, keys)
 
     def screen(self) -> list[str]:
         """Return the lines that are left on the screen, without colours and without what was erased again."""
@@ -59,10 +60,12 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(command: Sequence[str | os.PathLike[str]], environment: Mapping[str, str]) -> Iterator[Terminal]:
-    """Start a process on a terminal of 24 lines and 80 columns."""
+def on_terminal(
+    command: Sequence[str | os.PathLike[str]], environment: Mapping[str, str], *, columns: int = 80, lines: int = 24
+) -> Iterator[Terminal]:
+    """Start a process on a terminal of some size."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen(
         ["setsid", "--ctty", *command],
         stdin=theirs,

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from baichuan_cli.atomic_file import append_whole
 from baichuan_cli.batch.item import BatchItem
 from baichuan_cli.batch.lock import open_locked
 from baichuan_cli.batch.records import Record, RunInfo, encode
@@ -74,7 +75,7 @@ class AnswerFile:
         """
         line = encode(record)
         try:
-            self._append(line)
+            append_whole(self._fd, line)
         except OSError as error:
             raise _write_failed(self._path, error, self._safe) from error
         self._safe += record.get("error") is None
@@ -103,17 +104,6 @@ class AnswerFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _append(self, line: bytes) -> None:
-        start = os.fstat(self._fd).st_size
-        left = memoryview(line)
-        try:
-            while left:
-                left = left[os.write(self._fd, left) :]
-        finally:
-            # A full disk and Ctrl-C both can stop a write half-way; the file itself knows how far it came.
-            if os.fstat(self._fd).st_size < start + len(line):
-                os.ftruncate(self._fd, start)
 
 
 def open_answers(path: Path, items: Sequence[BatchItem], run: RunInfo, *, input_path: Path | None) -> AnswerFile:

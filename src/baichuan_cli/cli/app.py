@@ -8,6 +8,7 @@ import typer
 
 from baichuan_cli import __version__
 from baichuan_cli.cli import bench, models, profiles
+from baichuan_cli.cli.chat import chat
 from baichuan_cli.cli.download import download
 from baichuan_cli.cli.generate import generate
 from baichuan_cli.cli.group import RootGroup
@@ -43,6 +44,7 @@ def root(
 app.command()(generate)
 app.command()(serve)
 app.command()(web)
+app.command()(chat)
 app.command()(download)
 app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")

@@ -11,6 +11,7 @@ from baichuan_cli.cli.completion import complete_model, complete_profile
 _ENGINE = "Engine settings (the profile decides what is not given)"
 _SAMPLING = "Sampling (the model's own generation config decides what is not given)"
 _PLAN = "Plan"
+_RUNNING_SERVER = "A server that runs already"
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="Show vLLM's own log as it comes.")]
@@ -59,6 +60,24 @@ VllmVersionOption = Annotated[
         metavar="VERSION",
         help="Plan for this vLLM instead of the installed one; only with --explain or --dry-run.",
         rich_help_panel=_PLAN,
+    ),
+]
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", help="Its address, such as http://host:8000/v1.", rich_help_panel=_RUNNING_SERVER
+    ),
+]
+ApiKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar="VLLM_API_KEY",
+        show_envvar=False,
+        help="Its key; better given as VLLM_API_KEY, which no list of processes shows.",
+        rich_help_panel=_RUNNING_SERVER,
     ),
 ]
 

@@ -16,7 +16,10 @@ from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.live import Live
     from rich.progress import Progress, ProgressColumn
+    from rich.table import Table
+    from rich.text import Text
 
 #: A pipe has no width; tables sent there must not be folded.
 _UNFOLDED = 10_000
@@ -45,6 +48,11 @@ class Output:
     def watched(self) -> bool:
         """Tell whether a person looks at the talk on a terminal."""
         return self._stderr.isatty()
+
+    @property
+    def width(self) -> int:
+        """Return the columns of the terminal that the data goes to."""
+        return self._console(self._stdout).width
 
     @property
     def binary(self) -> BinaryIO:
@@ -81,6 +89,28 @@ class Output:
         for name, value in pairs:
             table.add_row(name, value)
         self._print(self._console(self._stdout), table)
+
+    def laid_out(self, content: Text | Table) -> None:
+        """Write data with its styles; text as it is, with no line break of its own."""
+        from rich.text import Text
+
+        if isinstance(content, Text):
+            self._console(self._stdout).print(content, end="", soft_wrap=True)
+        else:
+            self._print(self._console(self._stdout), content)
+        self._stdout.flush()
+
+    def live(self) -> Live:
+        """Return a place below the data so far for what is drawn again and again, until it is stopped."""
+        from rich.live import Live
+
+        return Live(
+            console=self._console(self._stdout),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def note(self, text: str) -> None:
         """Say something on stderr that is no data."""

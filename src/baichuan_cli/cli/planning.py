@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from baichuan_cli.hardware.machine import Machine
     from baichuan_cli.hardware.profile import Profile
     from baichuan_cli.plan.draft import Purpose
+    from baichuan_cli.plan.layers import Configuration
     from baichuan_cli.plan.model import Layer, Plan
     from baichuan_cli.plan.release import Release
 
@@ -72,33 +73,42 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
     from baichuan_cli.hardware.detect import detect
     from baichuan_cli.hardware.files import user_profiles_dir
     from baichuan_cli.hardware.load import load_profile
-    from baichuan_cli.plan.layers import from_assignments, from_command_line, from_config, from_environment
     from baichuan_cli.plan.resolve import resolve
 
     _refuse_nonsense(wishes)
-    config = from_config(_config_file())
+    config = _configuration()
     model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
     profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
     detection = detect()
-    layers = (
-        *([wishes.preferred] if wishes.preferred else []),
-        config.layer,
-        *from_environment(os.environ),
-        *from_command_line(wishes.settings, wishes.sampling),
-        *from_assignments(wishes.assignments),
-    )
     loaded = load_profile(profile or detection.profile_name, user_dir=user_profiles_dir())
     plan = resolve(
         model if isinstance(model, Model) else resolve_model(model),
         loaded,
         _release(wishes.vllm_version),
         detection.machine,
-        layers,
+        layers(wishes),
         force=wishes.force,
         purpose=purpose,
     )
     headline = _headline(plan, "" if profile else f" ({detection.reason})")
     return Grounded(plan, headline, loaded, detection.machine)
+
+
+def layers(wishes: Wishes) -> tuple[Layer, ...]:
+    """Return what is asked for, in rising precedence: the command's own, `config.yaml`, `BCLI_*`, the command line.
+
+    Raises:
+        BcliError: an unknown setting, or a value that makes no sense.
+    """
+    from baichuan_cli.plan.layers import from_assignments, from_command_line, from_environment
+
+    return (
+        *([wishes.preferred] if wishes.preferred else []),
+        _configuration().layer,
+        *from_environment(os.environ),
+        *from_command_line(wishes.settings, wishes.sampling),
+        *from_assignments(wishes.assignments),
+    )
 
 
 def _refuse_nonsense(wishes: Wishes) -> None:
@@ -114,11 +124,12 @@ def _refuse_nonsense(wishes: Wishes) -> None:
             )
 
 
-def _config_file() -> Mapping[str, object] | None:
+def _configuration() -> Configuration:
+    from baichuan_cli.plan.layers import from_config
     from baichuan_cli.yaml_file import read_mapping
 
     path = paths.config_dir() / "config.yaml"
-    return read_mapping(path) if path.exists() else None
+    return from_config(read_mapping(path) if path.exists() else None)
 
 
 def _release(wanted: str | None) -> Release:

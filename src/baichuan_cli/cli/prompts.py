@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from baichuan_cli.batch.item import Batch
 
 
+_HOW = "bcli generate 床前明月光\necho 床前明月光 | bcli generate"
+
+
 def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: Path | None) -> Batch:
     """Return what shall be answered.
 
@@ -26,7 +29,7 @@ def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: P
         raise BcliError("Prompts come from one place.", hint="Give --prompt, --prompt-file or --input, not several.")
     if input_path is not None:
         return read_batch(input_path)
-    texts = prompts or [_read(prompt_file) if prompt_file else _standard_input()]
+    texts = prompts or [_read(prompt_file) if prompt_file else standard_input(_HOW)]
     for number, text in enumerate(texts, start=1):
         if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
             raise BcliError(
@@ -53,10 +56,18 @@ def read_prompts(prompts: Sequence[str], prompt_file: Path | None, input_path: P
     return Batch(items, bad_lines=())
 
 
-def _standard_input() -> str:
+def standard_input(hint: str) -> str:
+    """Return what was piped in, without the newline at its end.
+
+    Args:
+        hint: what to do where nothing was.
+
+    Raises:
+        BcliError: nothing was, or it is not text in UTF-8.
+    """
     text = "" if sys.stdin.isatty() else _decode(sys.stdin.buffer.read(), "Standard input", "FILE")
     if not text:
-        raise BcliError("There is no prompt.", hint="bcli generate 床前明月光\necho 床前明月光 | bcli generate")
+        raise BcliError("There is no prompt.", hint=hint)
     return text
 
 

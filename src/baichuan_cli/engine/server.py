@@ -8,7 +8,6 @@ The child is kept by `keeper.py`: when this process ends, in whatever way, all o
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import os
@@ -97,9 +96,12 @@ class Server:
             raise
         return server
 
-    def poll(self) -> int | None:
-        """Return vLLM's exit code, 128 and the signal for one that was killed; None while it runs."""
-        return self._process.poll()
+    def poll(self, within: float = 0) -> int | None:
+        """Return vLLM's exit code, 128 and the signal for one that was killed; None if it runs on for some seconds."""
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return None
 
     def failure(self) -> BcliError:
         """Return why a server that has ended did so."""
@@ -145,8 +147,7 @@ class Server:
         try:
             require_answer(self.url, self.model_name, self.api_key)
         except (OSError, http.client.HTTPException) as error:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)  # a server that broke off ends in a moment, and then tells why
+            if self.poll(_STOP_SECONDS) is not None:  # a server that broke off ends in a moment, and then tells why
                 raise self.failure() from error
             raise server_failure(f"its server does not answer: {error}", self.log_path) from error
 
