@@ -233,6 +233,8 @@ def test_no_fit_is_a_warning_with_what_would_fit(bcli: Bcli, hub: FakeHub) -> No
     assert ran.stderr == (
         "warning: baichuan2-13b-chat does not fit: weights 25.9 GiB + KV 3.1 GiB + 1.5 GiB > 0.90 × 24 GiB of this "
         "machine.\n  Use a smaller or quantized checkpoint (bcli models list).\n"
+        "  These fit: baichuan2-7b-chat (15.0 GB), baichuan2-13b-chat-gptq-4bit-32g (9.9 GB), "
+        "baichuan2-7b-chat-gptq-int4 (5.4 GB)\n"
     )
 
 

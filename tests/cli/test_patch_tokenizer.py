@@ -70,7 +70,7 @@ def proved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, bool]]:
 
     def prove(folder: Path, *, fast: bool) -> proof.Proof:
         asked.append((folder, fast))
-        return proof.Proof("BaichuanTokenizer", "5.19.0", 13)
+        return proof.Proof("BaichuanTokenizer", "5.19.0", 13, fast=True)
 
     monkeypatch.setattr(proof, "prove", prove)
     return asked
@@ -79,7 +79,8 @@ def proved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, bool]]:
 def test_patching(bcli: Bcli, checkpoint: Path, proved: list[tuple[Path, bool]]) -> None:
     assert bcli(checkpoint) == Ran(
         0,
-        CHANGES + "transformers 5.19.0 loads it as BaichuanTokenizer; the ids of 13 texts are SentencePiece's.\n",
+        CHANGES + "transformers 5.19.0 loads it as BaichuanTokenizer; the ids of 13 texts are SentencePiece's, "
+        "and so are those of the exact fast tokenizer.\n",
         "Testing it with transformers. This runs the checkpoint's own Python code; --no-verify skips it.\n"
         f"Undo it with: bcli patch-tokenizer {checkpoint} --revert\n",
     )
@@ -200,7 +201,7 @@ def test_json(bcli: Bcli, checkpoint: Path, proved: list[tuple[Path, bool]]) -> 
         "changes": [{"file": line.split()[0], "what": line.split(maxsplit=1)[1]} for line in CHANGES.splitlines()],
         "stale_copies": [],
         "unrecognised": None,
-        "proof": {"class_name": "BaichuanTokenizer", "transformers": "5.19.0", "texts": 13},
+        "proof": {"class_name": "BaichuanTokenizer", "transformers": "5.19.0", "texts": 13, "fast": True},
     }
     assert json.loads(bcli(checkpoint, "--revert", "--json").stdout) == {
         "schema": "bcli.patch-tokenizer/1",

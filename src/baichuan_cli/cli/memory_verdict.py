@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from baichuan_cli.catalog.catalogue import load_catalogue
 from baichuan_cli.catalog.memory import kv_cache_bytes, weight_memory_bytes
 from baichuan_cli.cli.planning import Wishes, make_plan
-from baichuan_cli.sizes import gibibytes
+from baichuan_cli.sizes import gibibytes, gigabytes
 
 if TYPE_CHECKING:
     from baichuan_cli.catalog.model import Model
@@ -18,6 +20,9 @@ _WORDS = {True: "fits", False: "does not run there as it is", None: "but the car
 
 #: Rules about the vLLM and the Python of this machine, which can change without another download.
 _ABOUT_SOFTWARE = frozenset({"known_release", "hardware_release", "python"})
+
+_ABOUT_SIZE = frozenset({"memory", "cpu_memory"})
+_NAMED = 3  # models that fit instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Verdict:
 
 
 def judge(model: Model, profile: str | None) -> Verdict:
-    """Plan for a model that is not here yet.
+    """Plan for a model that is not here yet; where its size is in the way, also name the largest that fit.
 
     Args:
         model: the facts of the catalogue.
@@ -57,6 +62,31 @@ def judge(model: Model, profile: str | None) -> Verdict:
     Raises:
         BcliError: the profile or the configuration cannot be used.
     """
+    verdict = _judge(model, profile)
+    if not any(refusal.rule in _ABOUT_SIZE for refusal in verdict.refusals):
+        return verdict
+    fitting = ", ".join(f"{each.name} ({gigabytes(each.weight_bytes)})" for each in _fitting(model, profile))
+    return replace(
+        verdict,
+        refusals=tuple(
+            replace(refusal, hint=f"{refusal.hint}\nThese fit: {fitting}")
+            if fitting and refusal.rule in _ABOUT_SIZE
+            else refusal
+            for refusal in verdict.refusals
+        ),
+    )
+
+
+def _fitting(model: Model, profile: str | None) -> list[Model]:
+    """Return the largest models of the catalogue that fit, chat models for one that is."""
+    catalogue = load_catalogue()
+    models = (catalogue.model(entry) for entry in catalogue.entries)
+    alike = [each for each in models if bool(each.chat_family) == bool(model.chat_family)]
+    by_size = sorted(alike, key=lambda each: -each.weight_bytes)
+    return list(islice((each for each in by_size if _judge(each, profile).fits), _NAMED))
+
+
+def _judge(model: Model, profile: str | None) -> Verdict:
     from baichuan_cli.engine.installed import installed_release
     from baichuan_cli.plan.releases import NEWEST
 

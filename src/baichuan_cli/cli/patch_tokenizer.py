@@ -110,7 +110,8 @@ def _apply(out: Output, patch: Patch, stale: Sequence[Path], *, fast: bool, veri
     elif proof:
         out.text(
             f"transformers {proof.transformers} loads it as {proof.class_name}; "
-            f"the ids of {proof.texts} texts are SentencePiece's."
+            f"the ids of {proof.texts} texts are SentencePiece's"
+            + (", and so are those of the exact fast tokenizer." if proof.fast and not fast else ".")
         )
     if patch.edits:
         out.note(f"Undo it with: bcli patch-tokenizer {patch.folder} --revert")

@@ -25,11 +25,13 @@ class Proof:
         class_name: the class that transformers made of the folder.
         transformers: the release that did.
         texts: how many texts were compared.
+        fast: whether the exact fast tokenizer, which vLLM gets from bcli, could be compared as well.
     """
 
     class_name: str
     transformers: str
     texts: int
+    fast: bool
 
 
 def missing_packages() -> tuple[str, ...]:

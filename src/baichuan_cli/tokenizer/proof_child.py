@@ -28,7 +28,7 @@ TEXTS = (
 
 
 def compare(folder: Path, fast: bool) -> dict[str, Any]:
-    """Return the class, the release of transformers and the number of texts, or an `error`."""
+    """Return the class, the release of transformers, the number of texts and what else was compared, or an `error`."""
     import sentencepiece
     import transformers
 
@@ -37,13 +37,16 @@ def compare(folder: Path, fast: bool) -> dict[str, Any]:
     tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=not fast)
     model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     own = load_tokenizer(folder)
+    encoders = {
+        "it": lambda text: tokenizer.encode(text, add_special_tokens=False),
+        "the tokenizer of bcli": own.encode,
+    }
+    if rust := _rust_tokenizer(folder):
+        encoders["the exact fast tokenizer"] = lambda text: rust.encode(text, add_special_tokens=False).ids
     for text in TEXTS:
         expected = model.encode(text)
-        for who, ids in (
-            ("it", tokenizer.encode(text, add_special_tokens=False)),
-            ("the tokenizer of bcli", own.encode(text)),
-        ):
-            if ids != expected:
+        for who, encode in encoders.items():
+            if (ids := encode(text)) != expected:
                 return {"error": f"{who} makes {ids} of {text!r}, and SentencePiece {expected}"}
     text = TEXTS[0] + tokenizer.eos_token
     if tokenizer.encode(text, add_special_tokens=False) != [*model.encode(TEXTS[0]), own.eos_token_id]:
@@ -52,7 +55,18 @@ def compare(folder: Path, fast: bool) -> dict[str, Any]:
         "class_name": type(tokenizer).__name__,
         "transformers": transformers.__version__,
         "texts": len(TEXTS) + 1,
+        "fast": rust is not None,
     }
+
+
+def _rust_tokenizer(folder: Path) -> Any:
+    """Build the tokenizer that vLLM gets from bcli; None where the model allows no exact one."""
+    from baichuan_cli.vllm_plugin.fast_tokenizer import build_fast_tokenizer
+
+    try:
+        return build_fast_tokenizer(folder / "tokenizer.model")
+    except ValueError:
+        return None
 
 
 def main(folder: str, kind: str, result: str) -> None:
