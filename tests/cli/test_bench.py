@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from baichuan_cli.bench.compare import Change, Verdict
 from baichuan_cli.bench.record import Ceiling, Record, read_records
+from baichuan_cli.bench.statistics import Interval
 from baichuan_cli.errors import ExitCode
 from cli.in_process import Bcli, Ran, run_bcli
 from fakes import fake_vllm
@@ -209,3 +211,113 @@ def test_serve_needs_to_know_the_vocabulary(bcli: Bcli) -> None:
         "  Say which it is, so that prompts are of its tokens: --model NAME_OR_FOLDER\n"
     )
     assert named.code == 0, named.stderr
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the work of a sweep and of tuning happen here, where the stand-in for vLLM is."""
+    monkeypatch.setattr("baichuan_cli.bench.child.results_of", lambda work, *arguments: work(*arguments))
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_sweep_measures_every_point_and_keeps_the_ones_that_fail(bcli: Bcli, vllm: FakeVllm) -> None:
+    arguments = ("sweep", "--batch-size", "1..4", "--input-len", "16,4000", "--output-len", "2", "--repeats", "1")
+    ran = bcli(*arguments, "--output", "sweep.jsonl")
+    assert ran.code == ExitCode.PARTIAL
+    told = [line for line in ran.stderr.splitlines() if line.startswith("[")]
+    assert len(told) == 6
+    assert told[3] == (
+        "[4/6] input len 4000 · output len 2 · batch size 1: failed: 4000 + 2 tokens do not fit a context of 2048."
+    )
+    assert len(read_records(Path("sweep.jsonl"))) == 3
+    again = bcli(*arguments, "--output", "sweep.jsonl")
+    assert "6 of 6 points are in sweep.jsonl already" in again.stderr
+    assert again.stdout == ran.stdout
+    other = bcli(*arguments, "--warmup", "0", "--output", "sweep.jsonl")
+    assert other.code == ExitCode.OUTPUT
+    assert "error: sweep.jsonl is of a sweep with other options." in other.stderr
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_sweep_continues_after_a_line_that_was_cut_off(bcli: Bcli, vllm: FakeVllm) -> None:
+    arguments = ("sweep", "--batch-size", "1,2", "--output-len", "2", "--repeats", "1", "--output", "sweep.jsonl")
+    assert bcli(*arguments).code == 0
+    path = Path("sweep.jsonl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    ran = bcli(*arguments)
+    assert ran.code == 0
+    assert "1 of 2 points are in sweep.jsonl already" in ran.stderr
+    assert len(read_records(path)) == 2
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_sweep_as_json(bcli: Bcli, vllm: FakeVllm) -> None:
+    data = json.loads(bcli("sweep", "--batch-size", "2", "--output-len", "2", "--repeats", "1", "--json").stdout)
+    assert data["schema"] == "bcli.bench-sweep/1"
+    assert data["points"][0]["at"] == {"model": "demo", "input_len": 32, "output_len": 2, "batch_size": 2}
+
+
+def test_a_sweep_of_a_value_that_makes_no_sense_starts_nothing(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("sweep", "--vary", "block_size=32,nope")
+    assert ran.code == ExitCode.USAGE
+    assert ran.stderr == "error: --set block_size: 'nope' is not a whole number, 1 or more.\n"
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_tune_writes_no_profile_where_nothing_is_better(
+    bcli: Bcli, vllm: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baichuan_cli.bench.tune.compare", _nothing_changed)
+    ran = bcli("tune", "--only", "block_size", "--num-prompts", "2", "--output-len", "2")
+    assert ran.code == 0, ran.stderr
+    assert ran.stdout == "Nothing is better than the profile cpu; no file was written.\n"
+    assert [line.split()[1] for line in ran.stderr.splitlines() if line.startswith("[")] == [
+        "block_size=32",
+        "block_size=64",
+        "block_size=128",
+    ]
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_tune_writes_what_is_better_and_was_confirmed(
+    bcli: Bcli, vllm: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(old: Record, new: Record) -> list[Change]:
+        faster = new.settings["block_size"].value == 64 != old.settings["block_size"].value
+        return [_change(0.3 if faster else 0.0, "improved" if faster else "noise")]
+
+    monkeypatch.setattr("baichuan_cli.bench.tune.compare", judged)
+    ran = bcli("tune", "--only", "block_size", "--num-prompts", "2", "--output-len", "2", "--output", "mine.yaml")
+    assert (ran.code, ran.stdout) == (0, "mine.yaml\n")
+    assert "+30.0% confirmed · use it: --profile mine.yaml" in ran.stderr
+    assert "  block_size: {value: 64, because:" in Path("mine.yaml").read_text(encoding="utf-8")
+    assert bcli("tune", "--only", "block_size", "--output", "mine.yaml").code == ExitCode.OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--goal", "speed"), "error: --goal 'speed' is neither throughput nor latency."),
+        (("--only", "dtype"), "error: --only: dtype is not tried here."),
+        (("--only", "enforce_eager", "--enforce-eager"), "error: No setting is left to try."),
+    ],
+)
+def test_tune_refuses_what_makes_no_sense(
+    bcli: Bcli, vllm: FakeVllm, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = bcli("tune", *arguments)
+    assert ran.code == ExitCode.USAGE
+    assert message in ran.stderr.splitlines()
+
+
+def _nothing_changed(old: Record, new: Record) -> list[Change]:
+    return [_change(0.0, "noise")]
+
+
+def _change(change: float, verdict: Verdict) -> Change:
+    return Change(
+        "output_tokens_per_s", "tokens/s", {}, 1.0, 1.0 + change, change, Interval(None, None), 0.5, verdict, "higher"
+    )

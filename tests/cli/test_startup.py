@@ -31,6 +31,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["bench", "latency"],
         ["bench", "serve"],
         ["bench", "report"],
+        ["bench", "tune"],
     ):
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *command, "--help"], capture_output=True, text=True, check=True

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from baichuan_cli.bench.points import read_points
 from baichuan_cli.bench.record import Record, read_records
 
 pytestmark = pytest.mark.engine
@@ -37,6 +38,28 @@ def test_a_server_of_its_own(tmp_path: Path) -> None:
     assert output is not None and total is not None
     assert total.samples[0] / output.samples[0] == pytest.approx((24 + 8) / 8)  # the server's own counts
     assert record.series["running"] and record.series["kv_cache_usage"]
+
+
+def test_a_sweep_in_processes_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "baichuan_cli", "bench", "sweep", "--output", str(path)),
+            *("--batch-size", "1,2", "--input-len", "8,4000", "--output-len", "4", "--repeats", "1", "--warmup", "0"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr  # 4,000 tokens do not fit
+    points = read_points(path, path.read_bytes())
+    assert [(point.at["input_len"], point.at["batch_size"], bool(point.record)) for point in points] == [
+        (8, 1, True),
+        (8, 2, True),
+        (4000, 1, False),
+        (4000, 2, False),
+    ]
+    assert done.stderr.count("\n") == 5  # a line a point, and where the file is: nothing of vLLM or Python
 
 
 def bench(folder: Path, *arguments: str) -> Record:

@@ -25,6 +25,12 @@ class FakeOutput:
 
 
 @dataclass
+class FakeLogprob:
+    logprob: float
+    decoded_token: str
+
+
+@dataclass
 class FakeRequestOutput:
     request_id: str
     prompt_token_ids: list[int]
@@ -80,6 +86,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
                 made = self.running[request_id]
                 finished = made == len(state.pieces)
                 choice = FakeOutput(0, "".join(state.pieces[:made]), list(range(made)), "stop" if finished else None)
+                if state.requests[request_id][1].get("logprobs") is not None:
+                    choice.logprobs = [{token: FakeLogprob(-0.1, "床")} for token in range(made)]
                 outputs.append(FakeRequestOutput(request_id, state.requests[request_id][0], [choice], finished))
                 if finished:
                     del self.running[request_id]

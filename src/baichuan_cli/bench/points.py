@@ -19,6 +19,7 @@ class Point(Strict):
         at: where it lies, by the names of what is swept.
         record: what was measured; None where it failed.
         error: why it failed; a failing point is a result.
+        fixed: a digest of everything that is the same at all points of the sweep.
         seconds: how long the point took, the start of an engine included where it needed one.
     """
 
@@ -27,6 +28,7 @@ class Point(Strict):
     record: Record | None = None
     error: str = ""
     seconds: float = 0.0
+    fixed: str = ""
 
     @property
     def key(self) -> str:

@@ -54,8 +54,14 @@ def choose(wanted: Wanted, plan: Plan) -> Chosen:
 
 
 @contextmanager
-def open_session(grounded: Grounded, out: Output, *, verbose: bool) -> Iterator[tuple[Session, Output]]:
+def open_session(
+    grounded: Grounded, out: Output, *, verbose: bool, ceiling: bool = True
+) -> Iterator[tuple[Session, Output]]:
     """Look at the machine, measure its ceiling where the profile has none, and start the engine.
+
+    Args:
+        verbose: show vLLM's log as it comes.
+        ceiling: find the hardware's ceiling; measuring it takes some seconds.
 
     Yields:
         The session, and the output to use while vLLM's chatter is kept away.
@@ -65,15 +71,16 @@ def open_session(grounded: Grounded, out: Output, *, verbose: bool) -> Iterator[
     """
     from baichuan_cli.bench.ceiling import find_ceiling
     from baichuan_cli.bench.environment import doubts, look
+    from baichuan_cli.bench.record import Ceiling
     from baichuan_cli.bench.session import Session
     from baichuan_cli.cli.engine_run import started
 
     plan = grounded.plan
     environment = look(grounded.machine)
     with out.status("measuring the memory's bandwidth …"):
-        ceiling = find_ceiling(grounded.profile, str(plan.settings["dtype"].value))
+        bounds = find_ceiling(grounded.profile, str(plan.settings["dtype"].value)) if ceiling else Ceiling()
     with started(plan, out, name="bench", verbose=verbose) as (engine, shown, ready):
-        yield Session(plan, engine, ready, environment, doubts(environment), ceiling), shown
+        yield Session(plan, engine, ready, environment, doubts(environment), bounds), shown
 
 
 def run_path(wanted: Path | None, name: str, suffix: str = ".json") -> Path:
