@@ -18,6 +18,7 @@ from baichuan_cli.plan.settings import ENGINE, SAMPLING
 from plan.planning import DEMO_ALIBI, cards, plan
 
 H100 = cards("sm_90")
+QUIET = {"VLLM_NO_USAGE_STATS": "1"}  # in every plan
 
 
 def test_demo_on_the_cpu() -> None:
@@ -40,7 +41,11 @@ def test_demo_on_the_cpu() -> None:
         "--enforce-eager",
         *("--seed", "0"),
     ]
-    assert environment(made) == {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    assert environment(made) == {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
     assert sampling_kwargs(made) == {
         "temperature": 0.0,
         "top_p": 1.0,
@@ -69,7 +74,7 @@ def test_the_attention_backend_in_each_releases_way(
 ) -> None:
     made = plan("demo", "cuda", release, H100, attention_backend="TRITON_ATTN")
     assert {k: v for k, v in llm_kwargs(made).items() if k.startswith("attention")} == arguments
-    assert environment(made) == variables
+    assert environment(made) == {**variables, **QUIET}
 
 
 def test_both_ways_of_saying_attention_become_one() -> None:
@@ -120,6 +125,10 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
     "tensor_parallel_size": ("0.5.0", "0.33.0"),
     "pipeline_parallel_size": ("0.5.0", "0.33.0"),
     "distributed_executor_backend": ("0.5.0", "0.33.0"),
+    "nnodes": ("0.11.1", "0.33.0"),
+    "node_rank": ("0.11.1", "0.33.0"),
+    "master_addr": ("0.11.1", "0.33.0"),
+    "master_port": ("0.11.1", "0.33.0"),
     "disable_custom_all_reduce": ("0.5.0", "0.33.0"),
     "max_model_len": ("0.5.0", "0.33.0"),
     "gpu_memory_utilization": ("0.5.0", "0.33.0"),
@@ -158,9 +167,9 @@ def test_everything_asked_for_is_passed_or_left_out_by_name(release: str) -> Non
     given, variables = llm_kwargs(made), environment(made)
     backend = asked.pop("attention_backend")
     if "attention_config" in given:
-        assert (given["attention_config"], variables) == ({"backend": backend}, {})
+        assert (given["attention_config"], variables) == ({"backend": backend}, QUIET)
     else:
-        assert variables == {"VLLM_ATTENTION_BACKEND": backend}
+        assert variables == {"VLLM_ATTENTION_BACKEND": backend, **QUIET}
     left_out = {name for name, value in asked.items() if given.get(name) != value}
     assert left_out == ({"swap_space"} if "swap_space" not in engine_arguments(Release.parse(release)) else set())
     said = [each.message for each in made.warnings if each.rule == "unsupported_setting"]

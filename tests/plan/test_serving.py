@@ -55,6 +55,19 @@ def test_the_whole_command_line(releases: tuple[str, ...], module: str, server: 
         assert command == ["-m", module, *engine(), *WHERE, *server], release
 
 
+def test_a_machine_that_only_computes_has_no_door_to_guard() -> None:
+    asked = {"nnodes": 2, "node_rank": 1, "master_addr": "10.0.0.1", "tensor_parallel_size": 2}
+    made = plan("baichuan2-7b-chat", "cuda", "0.24.0", cards("sm_90"), purpose="server", **asked)
+    made = plan_server(made, ServeOptions(host="0.0.0.0"), STATE)
+    assert made.refusals == ()
+    command = server_command(made)
+    assert command[:4] == ["-m", "vllm.entrypoints.cli.main", "serve", "baichuan2-7b-chat"]
+    assert command[-1] == "--headless"
+    assert "--model" not in command
+    place = command.index("--nnodes")
+    assert command[place : place + 6] == ["--nnodes", "2", "--node-rank", "1", "--master-addr", "10.0.0.1"]
+
+
 def test_every_option() -> None:
     options = ServeOptions(
         host="::1",

@@ -14,6 +14,7 @@ from baichuan_cli.cli.planning import Wishes, check, make_plan, show_explanation
 from baichuan_cli.errors import BcliError, ExitCode
 
 _SERVER = "Server"
+_MACHINES = "Several machines or cards"
 
 
 def serve(
@@ -73,6 +74,20 @@ def serve(
     web_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.", rich_help_panel=_SERVER)
     ] = 8001,
+    nnodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines that one server spans.", rich_help_panel=_MACHINES)
+    ] = None,
+    node_rank: Annotated[
+        int | None,
+        typer.Option(min=0, help="Which of them this is; 0 has the API.", rich_help_panel=_MACHINES),
+    ] = None,
+    master_addr: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Machine 0, for all.", rich_help_panel=_MACHINES)
+    ] = None,
+    master_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Where they meet there. Default: vLLM's.", rich_help_panel=_MACHINES),
+    ] = None,
     max_tokens: options.MaxTokensOption = None,
     temperature: options.TemperatureOption = None,
     top_p: options.TopPOption = None,
@@ -138,6 +153,10 @@ def serve(
                 "dtype": dtype,
                 "tensor_parallel_size": tensor_parallel_size,
                 "pipeline_parallel_size": pipeline_parallel_size,
+                "nnodes": nnodes,
+                "node_rank": node_rank,
+                "master_addr": master_addr,
+                "master_port": master_port,
                 "quantization": quantization,
                 "max_model_len": max_model_len,
                 "gpu_memory_utilization": gpu_memory_utilization,

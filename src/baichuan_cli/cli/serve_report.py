@@ -10,7 +10,7 @@ from pathlib import Path
 from baichuan_cli.cli.output import Output
 from baichuan_cli.engine.server import Server
 from baichuan_cli.plan.model import Plan
-from baichuan_cli.plan.render import environment, server_command
+from baichuan_cli.plan.render import environment, headless, server_command
 from baichuan_cli.plan.serving import EVERY_ADDRESS, ServeOptions, generation_config
 
 _MASKED = "***"
@@ -18,6 +18,11 @@ _MASKED = "***"
 
 def tell_ready(server: Server, plan: Plan, out: Output, seconds: float) -> None:
     """Say where the server is and how to ask it something."""
+    if headless(plan):
+        rank, count, first = (plan.settings[name].value for name in ("node_rank", "nnodes", "master_addr"))
+        out.note(f"machine {rank} of {count}, computing for {first}   Ctrl-C stops")
+        out.note(f"  log   {_short(server.log_path)}")
+        return
     names = plan.server["served_model_name"].value
     assert isinstance(names, tuple)
     if out.json_mode:

@@ -30,7 +30,7 @@ from baichuan_cli.engine.readiness import healthy, require_answer
 from baichuan_cli.engine.stages import LogReader, stage
 from baichuan_cli.errors import BcliError
 from baichuan_cli.plan.model import Plan
-from baichuan_cli.plan.render import environment, server_command
+from baichuan_cli.plan.render import environment, headless, server_command
 from baichuan_cli.plan.serving import ServeOptions, generation_config, plan_server
 
 _STOP_SECONDS = 15.0
@@ -74,6 +74,8 @@ class Server:
     ) -> Server:
         """Start a server and return it once it has given its first answer.
 
+        A machine that only computes for a server on another one has no answers of its own; it is returned at once.
+
         Args:
             plan: made for the purpose `server`, without refusals; it may have gone through `plan_server` already.
             options: where it listens, and what else is asked of the server.
@@ -83,12 +85,15 @@ class Server:
         Raises:
             BcliError: the port is taken, vLLM ended or does not answer; nothing is left running.
         """
-        require_free_port(options.host, options.port)
+        if not headless(plan):
+            require_free_port(options.host, options.port)
         if not plan.server:
             plan = plan_server(plan, options, paths.state_dir())
         _write_generation_config(plan)
         log_path = new_log_path(paths.state_dir(), f"serve-{Path(plan.model.name).name}")
         server = cls(_spawn(plan, options, log_path), plan, options, log_path)
+        if headless(plan):
+            return server
         try:
             server._wait_until_ready(on_progress, on_line)
         except BaseException:

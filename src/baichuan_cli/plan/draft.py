@@ -110,6 +110,16 @@ class Draft:
         return self._integer("pipeline_parallel_size")
 
     @property
+    def nnodes(self) -> int:
+        """Return over how many machines one server is spread."""
+        return int(str(self.settings["nnodes"].value or 1))
+
+    @property
+    def node_rank(self) -> int:
+        """Return which of these machines this is; 0 has the API."""
+        return int(str(self.settings["node_rank"].value or 0))
+
+    @property
     def max_model_len(self) -> int:
         """Return the longest prompt plus answer, in tokens."""
         return self._integer("max_model_len")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 
 from baichuan_cli.plan.model import SettingValue
@@ -143,6 +144,13 @@ def several(reader: Reader) -> Reader:
         return (reader(raw),)
 
     return read_list
+
+
+def address(raw: object) -> str:
+    """Read the name or the number of a machine in a network."""
+    if not isinstance(raw, str) or not raw.strip() or re.search(r"[\s/]", raw.strip()):
+        raise ValueError("the address of a machine, such as 10.0.0.1")
+    return raw.strip()
 
 
 def stop_text(raw: object) -> str:

@@ -51,10 +51,14 @@ LOGS_PROMPTS = "<0.10.1"
 #: The server starts its engine in a process of its own, where nothing is registered, unless told not to.
 SPLIT_WITHOUT_PLUGINS = ">=0.5.4,<0.5.5"
 
+#: A server can span several machines by itself (`--nnodes`, read in 0.11.1); before, Ray joins them.
+SEVERAL_MACHINES = ">=0.11.1"
+
 #: Engine arguments that some releases lack. An argument that is not here exists from 0.5.0 to 0.33.0.
 _LIMITED: Mapping[str, str] = {
     "swap_space": "<0.18",
     "attention_config": ATTENTION_CONFIG,
+    **dict.fromkeys(("nnodes", "node_rank", "master_addr", "master_port"), SEVERAL_MACHINES),
 }
 
 #: Rendered as `attention_config` or as an environment variable, so never an argument of its own.

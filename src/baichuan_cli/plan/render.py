@@ -39,10 +39,18 @@ def server_command(plan: Plan) -> list[str]:
     The console script `vllm` is left out: it came with 0.5.2, and that of the CPU wheel does not start. Where vLLM
     loads no plugins, a module of the plugin registers itself and then runs vLLM's.
     """
-    module = "vllm.entrypoints.openai.api_server"
+    if headless(plan):
+        # Only `vllm serve` has it, and it takes the model without a flag.
+        _, model, *arguments = server_arguments(plan)
+        return ["-m", "vllm.entrypoints.cli.main", "serve", model, *arguments, "--headless"]
     if not plan.release.matches(PLUGINS):
-        module = "baichuan_cli.vllm_plugin.api_server"
-    return ["-m", module, *server_arguments(plan)]
+        return ["-m", "baichuan_cli.vllm_plugin.api_server", *server_arguments(plan)]
+    return ["-m", "vllm.entrypoints.openai.api_server", *server_arguments(plan)]
+
+
+def headless(plan: Plan) -> bool:
+    """Tell whether this machine only computes for a server on another one."""
+    return bool(plan.settings["node_rank"].value)
 
 
 def server_arguments(plan: Plan) -> list[str]:

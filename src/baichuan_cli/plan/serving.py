@@ -12,7 +12,7 @@ from baichuan_cli.chat_templates import template_path
 from baichuan_cli.plan.draft import show
 from baichuan_cli.plan.model import Finding, Plan, Setting
 from baichuan_cli.plan.releases import GENERATION_CONFIG, LOGS_PROMPTS
-from baichuan_cli.plan.render import sampling_kwargs
+from baichuan_cli.plan.render import headless, sampling_kwargs
 
 #: Hosts that mean every address of the machine.
 EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -137,7 +137,7 @@ def _chat_template(plan: Plan, options: ServeOptions) -> Setting:
 
 
 def _findings(plan: Plan, options: ServeOptions) -> Iterator[Finding]:
-    yield from _exposure(options)
+    yield from _exposure(plan, options)
     yield from _own_options(options)
     family = plan.model.chat_family
     if options.chat_template is None and family is None:
@@ -173,8 +173,8 @@ def _sampling_defaults(plan: Plan) -> Iterator[Finding]:
         )
 
 
-def _exposure(options: ServeOptions) -> Iterator[Finding]:
-    if options.private or options.api_key:
+def _exposure(plan: Plan, options: ServeOptions) -> Iterator[Finding]:
+    if options.private or options.api_key or headless(plan):
         return
     if options.insecure:
         yield Finding(

@@ -21,6 +21,7 @@ from baichuan_cli.plan.names import (
 from baichuan_cli.plan.readers import (
     Reader,
     UnknownName,
+    address,
     boolean,
     integer,
     name_of,
@@ -44,6 +45,10 @@ ENGINE: Mapping[str, Reader] = {
     "tensor_parallel_size": integer(1),
     "pipeline_parallel_size": integer(1),
     "distributed_executor_backend": one_of(EXECUTORS),
+    "nnodes": integer(1),
+    "node_rank": integer(0),
+    "master_addr": address,
+    "master_port": integer(1, 65535),
     "disable_custom_all_reduce": boolean,
     "max_model_len": integer(1),
     "gpu_memory_utilization": number(0, 1, above=True),

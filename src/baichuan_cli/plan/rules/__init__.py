@@ -18,9 +18,11 @@ from baichuan_cli.plan.rules.checkpoint import in_tree_reading, loadable, remote
 from baichuan_cli.plan.rules.context import context_length
 from baichuan_cli.plan.rules.dtype import dtype
 from baichuan_cli.plan.rules.hardware import architecture, environment
+from baichuan_cli.plan.rules.machines import machines
 from baichuan_cli.plan.rules.memory import cpu_memory, memory
 from baichuan_cli.plan.rules.parallel import cards, cpu_ranks, pipeline_parallel, tensor_parallel
 from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, plugin_allowed
+from baichuan_cli.plan.rules.privacy import privacy
 from baichuan_cli.plan.rules.quantization import activation_order, gptq_on_rocm, quantization
 from baichuan_cli.plan.rules.release import hardware_release, known_release, pinned, python, unsupported_setting
 
@@ -34,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     loadable,
     in_tree_reading,
     remote_code,
+    machines,
     unsupported_setting,
     pinned,
     quantization,
@@ -53,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     alibi_kv_cache,
     memory,
     cpu_memory,
+    privacy,
 )
 
 #: Environment variables that a rule sets or reads; a person's own value of one is part of the plan.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from baichuan_cli.catalog.memory import USUAL_GROUP_SIZE
@@ -73,7 +74,7 @@ def possible_sizes(draft: Draft) -> tuple[int, ...]:
     """Return the tensor-parallel sizes that bcli may choose by itself, smallest first."""
     if draft.release.matches(BROKEN_TENSOR_PARALLEL) or draft.profile.kind == "cpu":
         return (1,)
-    most = max(1, len(draft.cards) // draft.pipeline_parallel_size) if draft.cards else _USUAL_CARDS
+    most = max(1, len(draft.cards) * draft.nnodes // draft.pipeline_parallel_size) if draft.cards else _USUAL_CARDS
     return tuple(size for size in tensor_parallel_sizes(draft.model) if size <= most)
 
 
@@ -116,15 +117,21 @@ def _core_groups(draft: Draft, ranks: int) -> str:
 
 
 def cards(draft: Draft) -> Iterator[Outcome]:
-    """Refuse more cards than there are."""
-    wanted = draft.tensor_parallel_size * draft.pipeline_parallel_size
+    """Refuse more cards than there are; of a server that spans machines each has its share."""
+    ranks = draft.tensor_parallel_size * draft.pipeline_parallel_size
+    wanted = math.ceil(ranks / draft.nnodes)
     present = len(draft.cards)
-    if present and wanted > present:
-        yield Refuse(
-            f"tensor_parallel_size {draft.tensor_parallel_size} × pipeline_parallel_size"
-            f" {draft.pipeline_parallel_size} = {wanted} cards, and this machine has {present}.",
-            f"Use --tensor-parallel-size {max(possible_sizes(draft))}.",
-        )
+    if not present or wanted <= present:
+        return
+    if draft.settings["distributed_executor_backend"].value == "ray":
+        yield Warn(f"{wanted} cards are wanted, and this machine has {present}: the others must be in Ray's cluster")
+        return
+    shared = f" on {draft.nnodes} machines" if draft.nnodes > 1 else ""
+    yield Refuse(
+        f"tensor_parallel_size {draft.tensor_parallel_size} × pipeline_parallel_size"
+        f" {draft.pipeline_parallel_size} = {ranks} cards{shared}, and this machine has {present}.",
+        f"Use --tensor-parallel-size {max(possible_sizes(draft))}.",
+    )
 
 
 def _is_grouped(model: Model) -> bool:
