@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from baichuan_cli.catalog.find_folder import find_folder
 from baichuan_cli.catalog.resolve import require_local, resolve_model
@@ -304,10 +304,69 @@ def test_a_file_that_stays_damaged_leaves_a_partial_model_that_is_not_offered(bc
     assert hub.requests == [(WEIGHTS, "")]
 
 
+def test_some_of_the_weights_make_no_model_and_one_more_file_unmakes_none(bcli: Bcli, hub: FakeHub) -> None:
+    tensors = load_file(demo_path("demo") / WEIGHTS)
+    first, second = dict(list(tensors.items())[:9]), dict(list(tensors.items())[9:])
+    shards = {f"model-0000{n}-of-00002.safetensors": save(shard) for n, shard in ((1, first), (2, second))}
+    where = {name: file for file, shard in zip(shards, (first, second), strict=True) for name in shard}
+    index = {"model.safetensors.index.json": json.dumps({"weight_map": where}).encode()}
+    hub.add("baichuan-inc/Baichuan-7B", {**FILES, **shards, **index, "README.md": b"read me"})
+    del hub.repositories["baichuan-inc/Baichuan-7B"].files[WEIGHTS]
+
+    ran = bcli("baichuan-7b", "--include", "*00001*", "--include", "*.index.json")
+    assert ran.code == 0
+    assert ran.stderr.splitlines()[-1].endswith(" · not all of it is here, so it cannot be run yet")
+    assert bcli("baichuan-7b", "--exclude", "*.md").stderr.endswith(" · bcli generate --model baichuan-7b\n")
+    ran = bcli("baichuan-7b", "--include", "*.md")
+    assert ran.stderr.splitlines()[-1] == "checked 1 file (git sha1) · bcli generate --model baichuan-7b"
+    assert require_local(resolve_model("baichuan-7b")) == default_store().folder("baichuan-7b")
+
+
+def test_a_pattern_that_matches_nothing_is_refused(bcli: Bcli, hub: FakeHub) -> None:
+    assert bcli("baichuan-7b", "--include", "*.gguf").stderr.splitlines() == [
+        "error: baichuan-inc/Baichuan-7B has no file that matches '*.gguf'.",
+        "  See all files with --dry-run, without --include.",
+    ]
+
+
+@pytest.mark.parametrize("option", ["--source", "--revision", "--include", "--exclude"])
+def test_an_empty_option_is_refused(bcli: Bcli, option: str) -> None:
+    assert bcli("baichuan-7b", option, "").stderr.splitlines()[0] == f"error: {option} is empty."
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "sharegp",
+            ["error: There is no model 'sharegp'. Did you mean sharegpt?", "  See all names with: bcli models list"],
+        ),
+        (
+            "https://huggingface.co/baichuan-inc/Baichuan-7B",
+            [
+                "error: There is no model 'https://huggingface.co/baichuan-inc/Baichuan-7B'.",
+                "  Give a name, or the repository alone: bcli download baichuan-inc/Baichuan-7B",
+            ],
+        ),
+        (
+            "./mine",
+            [
+                "error: There is no model './mine'.",
+                "  A folder needs no download. Give it a name: bcli models add ./mine",
+                "  Or copy from it: bcli download NAME --source ./mine",
+            ],
+        ),
+    ],
+)
+def test_what_is_no_name_gets_the_next_thing_to_try(bcli: Bcli, name: str, said: list[str]) -> None:
+    ran = bcli(name)
+    assert (ran.code, ran.stderr.splitlines()) == (ExitCode.NOT_FOUND, said)
+
+
 def test_without_weights_a_model_stays_partial(bcli: Bcli, hub: FakeHub) -> None:
     ran = bcli("baichuan-7b", "--exclude", "*.safetensors")
     assert ran.stderr.splitlines()[-1] == (
-        "checked 6 files (4 by git sha1, 2 by sha256) · without weights, so it cannot be run yet"
+        "checked 6 files (4 by git sha1, 2 by sha256) · not all of it is here, so it cannot be run yet"
     )
     manifest = default_store().read("baichuan-7b")
     assert manifest is not None

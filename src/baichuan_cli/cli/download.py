@@ -9,6 +9,7 @@ import typer
 from baichuan_cli.cli import options
 from baichuan_cli.cli.completion import complete_download
 from baichuan_cli.cli.output import Output
+from baichuan_cli.errors import BcliError
 
 _FILES = "Files"
 
@@ -58,7 +59,7 @@ def download(
     workers: Annotated[
         int, typer.Option("--max-workers", min=1, max=64, help="Files at a time.", rich_help_panel=_FILES)
     ] = 8,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder, and beside it warnings only.")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Download a model, check every file, and say before that what it takes.
@@ -74,6 +75,10 @@ def download(
     from baichuan_cli.hub.datasets import DATASETS
 
     out = Output(json_mode=as_json)
+    given = {"--source": (source,), "--revision": (revision,), "--include": include, "--exclude": exclude}
+    for option, values in given.items():
+        if "" in (values or ()):
+            raise BcliError(f"{option} is empty.", hint="Give a value, or leave the option out.")
     if dataset := DATASETS.get(name.lower()):
         download_dataset(dataset, out, source=source, revision=revision, dry_run=dry_run, quiet=quiet)
         return

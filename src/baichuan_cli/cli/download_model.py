@@ -11,7 +11,7 @@ from baichuan_cli.cli import download_report
 from baichuan_cli.cli.download_progress import Silent, listening
 from baichuan_cli.cli.download_report import Preview
 from baichuan_cli.cli.stopping import stopping
-from baichuan_cli.errors import BcliError
+from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -53,8 +53,10 @@ def download_model(wanted: Wanted, out: Output, *, dry_run: bool, quiet: bool) -
     from baichuan_cli.catalog.schema import BundledEntry
     from baichuan_cli.hub.store import default_store
 
-    catalogue, store = load_catalogue(), default_store()
-    target = catalogue.find(wanted.name) or _repository(wanted.name, store) or catalogue.get(wanted.name)
+    store = default_store()
+    target = load_catalogue().find(wanted.name) or _repository(wanted.name, store)
+    if target is None:
+        raise _unknown(wanted.name)
     if isinstance(target, BundledEntry):
         raise BcliError(
             f"{target.name} comes with bcli.", hint=f"bcli generate --model {target.name} --prompt 床前明月光"
@@ -80,6 +82,24 @@ def _repository(name: str, store: Store) -> str | None:
     return None
 
 
+def _unknown(name: str) -> BcliError:
+    from baichuan_cli.catalog.catalogue import load_catalogue
+    from baichuan_cli.hub.datasets import DATASETS
+    from baichuan_cli.similar import did_you_mean, similar
+
+    near = ""
+    if "://" in name:
+        repository = "/".join(name.rstrip("/").split("/")[-2:])
+        hint = f"Give a name, or the repository alone: bcli download {repository}"
+    elif name.startswith((".", "~", "/")):
+        hint = f"A folder needs no download. Give it a name: bcli models add {name}\n"
+        hint += f"Or copy from it: bcli download NAME --source {name}"
+    else:
+        hint = "See all names with: bcli models list"
+        near = did_you_mean(load_catalogue().nearest(name) or similar(name, DATASETS))
+    return BcliError(f"There is no model {name!r}. {near}".rstrip(), hint=hint, exit_code=ExitCode.NOT_FOUND)
+
+
 def _download(wanted: Wanted, target: Target, store: Store, out: Output, *, quiet: bool) -> None:
     from baichuan_cli.hub.bring import bring_model, convert_model
     from baichuan_cli.hub.download import require_space
@@ -94,8 +114,9 @@ def _download(wanted: Wanted, target: Target, store: Store, out: Output, *, quie
     name = job.folder.name
     with stopping(f"What has come so far is in {job.folder}.", "Run the same command again: it continues there."):
         with listening(out, job.missing, quiet=quiet) as listener:
-            manifest = bring_model(store, name, job, listener, workers=wanted.workers, whole=preview.whole)
-        if wanted.safetensors:
+            may_lack_files = bool(wanted.include or wanted.exclude) or not preview.whole
+            manifest = bring_model(store, name, job, listener, workers=wanted.workers, may_lack_files=may_lack_files)
+        if wanted.safetensors and manifest.state == "complete":
             with out.status("Converting the weights to safetensors …"):
                 manifest = convert_model(store, name)
     patched = _patch_tokenizer(job.folder, out) if wanted.patch else ()

@@ -97,7 +97,7 @@ def closing(preview: Preview, manifest: Manifest, patched: tuple[str, ...]) -> s
     if manifest.state == "complete":
         parts.append(f"bcli generate --model {preview.name}")
     else:
-        parts.append("without weights, so it cannot be run yet")
+        parts.append("not all of it is here, so it cannot be run yet")
     return " · ".join(parts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from baichuan_cli.catalog.checkpoint import read_checkpoint
+from baichuan_cli.errors import BcliError
 from baichuan_cli.hub.convert import convert_weights, put_in_place
 from baichuan_cli.hub.download import Job, run
 from baichuan_cli.hub.fetch import UNFINISHED_SUFFIX, Listener
@@ -15,7 +16,9 @@ from baichuan_cli.hub.source import Listing
 from baichuan_cli.hub.store import Store
 
 
-def bring_model(store: Store, name: str, job: Job, listener: Listener, *, workers: int, whole: bool) -> Manifest:
+def bring_model(
+    store: Store, name: str, job: Job, listener: Listener, *, workers: int, may_lack_files: bool
+) -> Manifest:
     """Bring a model's files into the store and return its record. Hold the store's lock on the name meanwhile.
 
     Args:
@@ -24,7 +27,7 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
         job: the files; an earlier download of them is continued.
         listener: told how far every file is.
         workers: how many files come at a time.
-        whole: the files are all that the model needs; without weights it stays `partial`.
+        may_lack_files: the files need not be all that the model needs; where something lacks it stays `partial`.
 
     Raises:
         BcliError: a file could not be had or is damaged, or the files do not make a model; what is there is kept.
@@ -49,14 +52,24 @@ def bring_model(store: Store, name: str, job: Job, listener: Listener, *, worker
     if converted:
         gone |= {file.path for file in job.listing.files if is_bin_weight(file.path)}
     _remove(job.folder, gone)
-    if whole:
-        read_checkpoint(job.folder)
+    complete = _can_be_read(job.folder, may_lack_files=may_lack_files)
+    if complete:
         for unfinished in job.folder.rglob(f"*{UNFINISHED_SUFFIX}"):
             unfinished.unlink()  # of another version, or of a conversion that was stopped
     manifest = manifest.model_copy(
-        update={"files": {**kept, **converted, **records}, "state": "complete" if whole else "partial"}
+        update={"files": {**kept, **converted, **records}, "state": "complete" if complete else "partial"}
     )
     return store.write(manifest)
+
+
+def _can_be_read(folder: Path, *, may_lack_files: bool) -> bool:
+    try:
+        read_checkpoint(folder)
+    except BcliError:
+        if not may_lack_files:
+            raise
+        return False
+    return True
 
 
 def _unselected_files(manifest: Manifest | None, job: Job) -> dict[str, FileRecord]:

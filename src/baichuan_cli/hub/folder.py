@@ -26,7 +26,8 @@ class Folder:
     name = "folder"
 
     def __init__(self, place: str, names: tuple[str, ...]) -> None:
-        self._root = expand_home(unquote(urlsplit(place).path) if place.startswith("file:") else place)
+        path = unquote(urlsplit(place).path) if place.startswith("file:") else place
+        self._root = expand_home(path).absolute()
         self._names = names
         self.repository = str(self._root)
 

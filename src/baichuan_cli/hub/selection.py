@@ -65,9 +65,17 @@ def select(listing: Listing, include: Sequence[str] = (), exclude: Sequence[str]
         exclude: patterns of what is left out; tokenizer and configuration stay.
 
     Raises:
-        BcliError: a path would leave the target folder, two differ in nothing but case, or nothing is left.
+        BcliError: a path would leave the target folder, two differ in nothing but case, a pattern of `include` matches
+            no file, or nothing is left.
     """
     check_paths(listing)
+    for pattern in include:
+        if not any(_matches(file, (pattern,)) for file in listing.files):
+            raise BcliError(
+                f"{listing.repository} has no file that matches {pattern!r}.",
+                hint="See all files with --dry-run, without --include.",
+                exit_code=ExitCode.NOT_FOUND,
+            )
     files = [
         file
         for file in listing.files

@@ -65,7 +65,7 @@ def plan_patch(folder: Path, *, fast: bool = False) -> Patch:
     """
     if not any((folder / name).exists() for name in (CODE, CONFIG, "tokenizer.model")):
         raise BcliError(
-            f"There is no tokenizer in {folder}.",
+            f"There is no tokenizer in {folder.absolute()}.",
             hint=f"Give a folder with tokenizer.model and {CODE} in it.",
             exit_code=ExitCode.NOT_FOUND,
         )
