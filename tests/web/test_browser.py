@@ -198,10 +198,14 @@ def test_the_page_speaks_chinese(browser: Browser, server: FakeServer, site: Pag
 def test_it_fits_a_phone(browser: Browser, server: FakeServer, site: PageProcess, tmp_path: Path) -> None:
     with new_tab(browser, viewport={"width": 360, "height": 640}, color_scheme="dark") as tab:
         tab.open(site.url)
+        server.behaviour = Behaviour(tokens=600)
         tab.ask("《静夜思》")
         tab.page.screenshot(path=tmp_path / "phone.png")
-        assert tab.page.evaluate("document.documentElement.scrollWidth") == 360
-        assert tab.page.evaluate("document.documentElement.scrollHeight") == 640  # the conversation scrolls in itself
+        sizes = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        assert tab.page.evaluate(sizes) == [360, 640]
+        # The conversation scrolls in itself, and is at its end.
+        bottom = "(each) => [each.scrollHeight > each.clientHeight, each.scrollHeight - each.clientHeight - each.scrollTop < 60]"
+        assert tab.page.locator("#chat .bubble-wrap").evaluate(bottom) == [True, True]
         assert tab.page.locator("#box .submit-button").is_visible()
 
 

@@ -23,6 +23,8 @@ def theme() -> gr.Theme:
         body_background_fill_dark="*neutral_900",
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
         block_border_width="0px",
         block_shadow="none",
         input_background_fill="white",

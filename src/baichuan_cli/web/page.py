@@ -49,7 +49,7 @@ class Page:
             filterable=False,
             elem_id="model",
         )
-        with gr.Sidebar(position="right", open=False, width=340):
+        with gr.Sidebar(position="right", open=False, width=360):
             self._controls = Controls(label, talk.models[0])
         self._chat = gr.Chatbot(
             label=label("conversation"),
