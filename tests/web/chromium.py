@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Response, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -110,21 +110,33 @@ class Tab:
 
 
 @contextmanager
-def new_tab(browser: Browser, **settings: Any) -> Iterator[Tab]:
-    """Give a tab of a browser that nobody has used before; it must not have asked any other host."""
+def new_browser(browser: Browser, **settings: Any) -> Iterator[BrowserContext]:
+    """Give a browser that nobody has used before."""
     context = browser.new_context(**{"locale": "en-US", **settings})
     context.set_default_timeout(60_000)
+    yield context
+    context.close()
+
+
+@contextmanager
+def tab_of(context: BrowserContext) -> Iterator[Tab]:
+    """Give a tab of a browser; it must not ask any other host."""
     tab = Tab(context.new_page())
 
     def keep(response: Response) -> None:
         with suppress(Error):  # a stream that was left, or a redirect
             tab.bodies.append(response.body())
 
-    context.on("request", lambda request: tab.asked.append(request.url))
-    context.on("requestfailed", lambda request: request.failure == "csp" and tab.asked.remove(request.url))
-    context.on("requestfinished", lambda request: keep(request.response()))
-    try:
-        yield tab
-    finally:
-        context.close()
+    tab.page.on("request", lambda request: tab.asked.append(request.url))
+    tab.page.on("requestfailed", lambda request: request.failure == "csp" and tab.asked.remove(request.url))
+    tab.page.on("requestfinished", lambda request: keep(request.response()))
+    yield tab
+    tab.page.close()
     assert {urlsplit(url).hostname for url in tab.asked} <= {"127.0.0.1", "localhost", None}
+
+
+@contextmanager
+def new_tab(browser: Browser, **settings: Any) -> Iterator[Tab]:
+    """Give a tab of a browser that nobody has used before."""
+    with new_browser(browser, **settings) as context, tab_of(context) as tab:
+        yield tab

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from fakes.openai_server import Behaviour, FakeServer, running_server
-from web.chromium import Tab, chromium, new_tab
+from web.chromium import Tab, chromium, new_browser, tab_of
 from web.page_process import PageProcess, page_process
 
 KEY = "sk-what-no-browser-may-see"
@@ -33,6 +33,13 @@ def site(served: FakeServer) -> Iterator[PageProcess]:
         yield page
 
 
+@pytest.fixture(scope="module")
+def somebody(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser that has most of the page in its cache after the first test."""
+    with new_browser(browser) as context:
+        yield context
+
+
 @pytest.fixture
 def server(served: FakeServer) -> FakeServer:
     """The server as it was at first."""
@@ -43,8 +50,8 @@ def server(served: FakeServer) -> FakeServer:
 
 
 @pytest.fixture
-def tab(browser: Browser, server: FakeServer, site: PageProcess) -> Iterator[Tab]:
-    with new_tab(browser) as tab:
+def tab(somebody: BrowserContext, server: FakeServer, site: PageProcess) -> Iterator[Tab]:
+    with tab_of(somebody) as tab:
         yield tab.open(site.url)
     assert not [body for body in tab.bodies if KEY.encode() in body]
     assert b"demo" in b"".join(tab.bodies)  # the bodies were really kept

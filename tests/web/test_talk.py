@@ -48,9 +48,16 @@ def test_a_question_is_shown_at_once_and_its_answer_as_it_comes() -> None:
 
 def test_the_oldest_rounds_are_left_out_until_it_fits() -> None:
     history = [user("一" * 20), assistant("壹" * 20), user("二"), assistant("贰"), user("三"), assistant("叁")]
+
+    async def ask_twice(talk: Talk) -> list[Shown]:
+        shown = await everything(talk, history, "四")
+        await everything(talk, shown[-1].history, "五", KNOBS._replace(max_tokens=1))
+        return shown
+
     with running_server(max_model_len=40) as server:
-        shown = with_talk(server, lambda talk: everything(talk, history, "四"))
-    assert [len(request.body["messages"]) for request in server.requests] == [7, 5]
+        shown = with_talk(server, ask_twice)
+    # What was refused once is not tried again with the next question.
+    assert [len(request.body["messages"]) for request in server.requests] == [7, 5, 7]
     assert [message["content"] for message in server.requests[1].body["messages"]] == ["二", "贰", "三", "叁", "四"]
     assert shown[-1].status.endswith(
         "29 of 40 tokens of context used · cut off at the longest answer"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from baichuan_cli.engine.server_error import ServerError, refusal
@@ -22,11 +24,11 @@ WHOLE = Answer("…", 0.25, 1.25, Finish("stop", Usage(1000, 201, None), 1.25))
 
 def test_the_line_under_an_answer() -> None:
     assert statistics(WHOLE, "en") == "201 tokens in 1.2 s · first after 0.25 s · 200 tokens/s"
-    assert statistics(WHOLE, "en", context=4096, left_out=1) == (
+    assert statistics(replace(WHOLE, left_out=1), "en", context=4096) == (
         "201 tokens in 1.2 s · first after 0.25 s · 200 tokens/s · 1,201 of 4,096 tokens of context used"
         " · the first round no longer fits and was left out"
     )
-    assert statistics(WHOLE, "zh", context=4096, left_out=3) == (
+    assert statistics(replace(WHOLE, left_out=3), "zh", context=4096) == (
         "201 个 token，1.2 秒 · 首 token 0.25 秒 · 200 token/秒 · 上下文已用 1,201 / 4,096 个 token"
         " · 最早 3 轮对话已放不下，未发送"
     )

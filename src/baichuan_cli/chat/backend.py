@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
 #: Sampling parameters that mean nothing in a conversation, which has one answer a question.
 NO_CHAT_SETTINGS = ("n", "logprobs")
-
-#: How servers say that a conversation is too long: vLLM, OpenAI, llama.cpp.
-_TOO_LONG = re.compile(r"context[ _](length|size|window)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +103,6 @@ class MessageBackend:
                         yield event
                 return
             except ServerError as error:
-                if error.status != 400 or dropped == rounds or not _TOO_LONG.search(error.message):
+                if dropped == rounds or not error.too_long:
                     raise
             dropped += 1

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from baichuan_cli.chat.backend import Trimmed
 from baichuan_cli.engine.client import Delta, Finish
 
 _TICK = 0.05  # seconds between two updates of the page; each of them is work for the browser
@@ -21,15 +22,16 @@ class Answer:
     seconds: float = 0.0  # to the latest event
     finish: Finish | None = None  # None: under way or stopped
     stopped: bool = False
+    left_out: int = 0  # rounds at the conversation's start that the model was not told
 
 
 async def follow(
-    events: AsyncGenerator[Delta | Finish, None], stop: asyncio.Event, *, tick: float = _TICK
+    events: AsyncGenerator[Trimmed | Delta | Finish, None], stop: asyncio.Event, *, tick: float = _TICK
 ) -> AsyncGenerator[Answer, None]:
     """Yield the answer so far, at most once a tick, and the whole of it at the end.
 
     Args:
-        events: what the client yields. It is closed however this ends, which cancels the request at the server.
+        events: what a `MessageBackend` yields; closed however this ends, which cancels the request at the server.
         stop: set it to end the answer with what is there.
         tick: seconds.
 
@@ -66,12 +68,16 @@ async def follow(
             await asyncio.wait({stopping, coming})
 
 
-async def _next(events: AsyncGenerator[Delta | Finish, None]) -> Delta | Finish | None:
+async def _next(events: AsyncGenerator[Trimmed | Delta | Finish, None]) -> Trimmed | Delta | Finish | None:
     return await anext(events, None)
 
 
-def _with(answer: Answer, event: Delta | Finish) -> Answer:
-    if isinstance(event, Finish):
-        return replace(answer, finish=event, seconds=event.seconds)
-    first = event.seconds if answer.first_seconds is None else answer.first_seconds
-    return replace(answer, text=answer.text + event.text, first_seconds=first, seconds=event.seconds)
+def _with(answer: Answer, event: Trimmed | Delta | Finish) -> Answer:
+    match event:
+        case Trimmed():
+            return replace(answer, left_out=event.rounds)
+        case Delta():
+            first = event.seconds if answer.first_seconds is None else answer.first_seconds
+            return replace(answer, text=answer.text + event.text, first_seconds=first, seconds=event.seconds)
+        case Finish():
+            return replace(answer, finish=event, seconds=event.seconds)

@@ -82,8 +82,8 @@ class Events:
         self._talk.tabs.stop(request.session_hash)
 
     def leave(self, request: gr.Request) -> None:
-        """End what runs for a tab that was closed."""
-        self._talk.tabs.drop(request.session_hash)
+        """Forget a tab that was closed."""
+        self._talk.leave(request.session_hash)
 
     def settings_of(self, model: str) -> list[Any]:
         """Put the knobs where a model has them."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
+from baichuan_cli.chat.backend import MessageBackend
 from baichuan_cli.engine.client import Client, ServedModel, ServerError
 from baichuan_cli.web.answer import Answer, follow
 from baichuan_cli.web.conversation import History, Message, assistant, rounds, to_openai, user
@@ -49,6 +50,7 @@ class Talk:
         self._own_sampling = own_sampling
         self.models: tuple[Offered, ...] = ()
         self.tabs = Tabs()
+        self._backends: dict[str, MessageBackend] = {}
 
     async def look(self) -> None:
         """Ask the server which models it has.
@@ -69,37 +71,40 @@ class Talk:
     async def answer(
         self, tab: str, history: History, question: Question, language: Language
     ) -> AsyncGenerator[Shown, None]:
-        """Yield what the page shows, from the question to the end of its answer.
-
-        Rounds are left out, the oldest first, for as long as the server says that the prompt is too long.
-        """
+        """Yield what the page shows, from the question to the end of its answer."""
         model = self.model(question.model)
-        answered = rounds(history)
         asked = [*history, user(question.text)]
+        messages = to_openai(rounds(history), question.text, question.system)
+        events = self._backend(tab, model.name).answer(self._client, messages, model.sampling(question.knobs))
         answer = Answer()
         with self.tabs.running(tab) as running:
             yield Shown(asked, say(language, "waiting"), running=True)
-            for left_out in range(len(answered) + 1):
-                messages = to_openai(answered[left_out:], question.text, question.system)
-                events = self._client.chat(model.name, messages, model.sampling(question.knobs))
-                try:
-                    async with aclosing(follow(events, running.stop)) as answers:
-                        async for answer in answers:
-                            if answer.text and not running.unwanted:
-                                yield Shown([*asked, assistant(answer.text)], "", running=True)
-                except ServerError as error:
-                    if error.too_long and left_out < len(answered):
-                        continue
-                    begun = [assistant(answer.text)] if answer.text else []
-                    end = Shown([*asked, *begun, problem(error, language, begun=bool(begun))], "")
-                else:
-                    line = statistics(answer, language, context=model.context, left_out=left_out)
-                    end = Shown([*asked, _whole(answer, language)], line)
-                break
+            try:
+                async with aclosing(follow(events, running.stop)) as answers:
+                    async for answer in answers:
+                        if answer.text and not running.unwanted:
+                            yield Shown([*asked, assistant(answer.text)], "", running=True)
+            except ServerError as error:
+                begun = [assistant(answer.text)] if answer.text else []
+                end = Shown([*asked, *begun, problem(error, language, begun=bool(begun))], "")
+            else:
+                end = Shown([*asked, _whole(answer, language)], statistics(answer, language, context=model.context))
             if not running.unwanted:
                 yield end
             elif running.instead is not None:
                 yield Shown(running.instead, "")
+
+    def leave(self, tab: str) -> None:
+        """Forget a tab that was closed, and end its answer."""
+        self.tabs.drop(tab)
+        self._backends.pop(tab, None)
+
+    def _backend(self, tab: str, model: str) -> MessageBackend:
+        """Return what asks a tab's model; it remembers how much of the tab's conversation no longer fits."""
+        backend = self._backends.get(tab)
+        if backend is None or backend.model != model:
+            backend = self._backends[tab] = MessageBackend(model)
+        return backend
 
 
 def _whole(answer: Answer, language: Language) -> Message:

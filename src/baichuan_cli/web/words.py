@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from baichuan_cli.chat.figures import Figures
 from baichuan_cli.web.answer import Answer
 from baichuan_cli.web.texts import Language
 
@@ -42,16 +43,13 @@ def say(language: Language, name: str, **values: float) -> str:
     return _SENTENCES[language][name].format(**values)
 
 
-def statistics(answer: Answer, language: Language, *, context: int | None = None, left_out: int = 0) -> str:
+def statistics(answer: Answer, language: Language, *, context: int | None = None) -> str:
     """Return one line about an answer; what the server did not tell is left out.
-
-    Tokens a second are those after the first, over the time after the first: the speed at which one reads along.
 
     Args:
         answer: at its end.
         language: the page's.
         context: tokens that a prompt and its answer can have together.
-        left_out: rounds at the conversation's start that the server was not told.
     """
     usage = answer.finish.usage if answer.finish else None
     parts = [say(language, "stopped")] if answer.stopped else []
@@ -62,16 +60,15 @@ def statistics(answer: Answer, language: Language, *, context: int | None = None
         parts.append(say(language, "timed", seconds=answer.seconds))
     if answer.first_seconds is not None:
         parts.append(say(language, "first", seconds=answer.first_seconds))
-        after = answer.seconds - answer.first_seconds
-        if usage and usage.completion_tokens > 1 and after > 0:
-            parts.append(say(language, "rate", rate=(usage.completion_tokens - 1) / after))
+    if rate := Figures(usage, answer.first_seconds, answer.seconds).tokens_per_second:
+        parts.append(say(language, "rate", rate=rate))
     if usage and context:
         used = usage.prompt_tokens + usage.completion_tokens
         parts.append(say(language, "context", used=used, context=context))
     if answer.finish and answer.finish.reason == "length":
         parts.append(say(language, "length"))
-    if left_out:
-        parts.append(say(language, _number("left_out", left_out), rounds=left_out))
+    if answer.left_out:
+        parts.append(say(language, _number("left_out", answer.left_out), rounds=answer.left_out))
     return " · ".join(parts)
 
 
