@@ -44,7 +44,7 @@ def somebody(browser: Browser) -> Iterator[BrowserContext]:
 def server(served: FakeServer) -> FakeServer:
     """The server as it was at first."""
     served.behaviour = Behaviour(tokens=24, token_seconds=0.01)
-    served.api_key = KEY
+    served.api_key, served.models, served.max_model_len = KEY, ("demo", "foreign"), 4096
     served.requests.clear()
     return served
 

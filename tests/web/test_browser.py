@@ -138,6 +138,27 @@ def test_a_model_that_bcli_does_not_know_is_asked_plainly(tab: Tab, server: Fake
     assert "stop_token_ids" not in server.requests[1].body
 
 
+def test_a_model_that_has_come_later_outlives_a_reload(tab: Tab, server: FakeServer) -> None:
+    server.models, server.max_model_len = (*server.models, "late"), 9000
+    tab.reload()
+    tab.page.locator("#model input").click()
+    tab.page.get_by_role("option", name="late").click()
+    tab.page.get_by_label("Toggle Sidebar").click()
+    tab.page.get_by_label("Leave sampling to the server").uncheck()
+    longest = tab.page.get_by_label("number input for Longest answer")
+    longest.fill("8000")
+    longest.press("Tab")
+    tab.reload()
+    tab.ask("一")
+    body = server.requests[0].body
+    assert (body["model"], body["max_tokens"]) == ("late", 8000)
+    server.models = ("foreign",)
+    tab.reload()
+    tab.ask("二")
+    assert server.requests[1].body["model"] == "foreign"
+    assert "max_tokens" not in server.requests[1].body  # its own settings came with it
+
+
 def test_two_browsers_have_conversations_of_their_own(
     tab: Tab, browser: Browser, server: FakeServer, site: PageProcess
 ) -> None:
@@ -158,6 +179,9 @@ def test_what_goes_wrong_is_said_in_the_place_of_the_answer(tab: Tab, server: Fa
     assert tab.answers == [
         "The server does not accept this page's key.\nStart the page again with the server's API key.\nUnauthorized"
     ]
+    tab.reload()
+    assert tab.status == "The server does not accept this page's key. Start the page again with the server's API key."
+    assert len(tab.answers) == 1
     server.api_key = key
     server.behaviour = Behaviour(token_seconds=0.02, tokens=24, fault=Fault.CUT, fault_after=7)
     tab.ask("二")

@@ -40,6 +40,14 @@ def settings_of(model: Offered) -> list[Any]:
     return [gr.Checkbox(**decides), *(gr.Slider(**state) for state in sliders)]
 
 
+def ranges_of(model: Offered) -> list[Any]:
+    """Return updates that leave the knobs where they are, within what a model can do."""
+    _, *sliders = _states(model)
+    for state in sliders:
+        del state["value"]
+    return [gr.skip(), *(gr.Slider(**state) for state in sliders)]
+
+
 def _states(model: Offered) -> list[dict[str, Any]]:
     """Return the properties of the knobs, in the order of `Knobs`."""
     knobs = model.knobs

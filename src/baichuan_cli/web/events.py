@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from baichuan_cli.engine.client import ServerError
-from baichuan_cli.web.controls import settings_of
+from baichuan_cli.web.controls import ranges_of, settings_of
 from baichuan_cli.web.conversation import History, without_last_round
 from baichuan_cli.web.problems import sentence
 from baichuan_cli.web.sampling import Knobs
@@ -93,14 +93,15 @@ class Events:
         """Hide the sliders while the server decides."""
         return gr.Column(visible=not server_decides)
 
-    async def look(self, request: gr.Request, model: str) -> tuple[Any, Any]:
+    async def look(self, request: gr.Request, model: str) -> list[Any]:
         """Show which models the server has now; a model that it has no more gives way to its first."""
         try:
             await self._talk.look()
         except ServerError as error:
-            return gr.skip(), sentence(error, _language(request))
+            return [gr.skip(), sentence(error, _language(request)), *ranges_of(self._talk.model(model))]
         names = [offered.name for offered in self._talk.models]
-        return gr.Dropdown(choices=names, value=model if model in names else names[0]), ""
+        knobs = ranges_of(self._talk.model(model)) if model in names else settings_of(self._talk.models[0])
+        return [gr.Dropdown(choices=names, value=model if model in names else names[0]), "", *knobs]
 
 
 def _box(*, running: bool, **more: Any) -> Any:

@@ -11,7 +11,14 @@ from baichuan_cli.web.events import Events
 from baichuan_cli.web.talk import Talk
 
 #: A tab keeps its conversation and settings over a reload; the browser forgets them when the tab is closed.
-_KEEP = "(...values) => { if (window.bcliReady) sessionStorage.setItem('bcli', JSON.stringify(values)); }"
+_KEEP = """(...values) => {
+  if (!window.bcliReady) return;
+  try {
+    sessionStorage.setItem('bcli', JSON.stringify(values));
+  } catch {
+    sessionStorage.removeItem('bcli');  // longer than the browser keeps
+  }
+}"""
 _BRING_BACK = """(...values) => {
   window.bcliReady = true;
   const kept = JSON.parse(sessionStorage.getItem('bcli') ?? 'null');
@@ -76,6 +83,7 @@ class Page:
         )
 
         self._question = gr.Textbox(visible=False)
+        self._model_before = gr.Textbox(visible=False)  # the list may not have it any more, or not yet
 
     def _connect(self, events: Events) -> None:
         chat, controls = self._chat, self._controls
@@ -95,5 +103,6 @@ class Page:
 
         kept = [chat, *settings]
         gr.on([component.change for component in kept], None, kept, js=_KEEP, **_AT_ONCE)
-        brought_back = self.blocks.load(None, kept, kept, js=_BRING_BACK, **_AT_ONCE)
-        brought_back.then(events.look, self._model, [self._model, self._status], **_EVENT)
+        brought_back = [chat, self._model_before, *settings[1:]]
+        opened = self.blocks.load(None, kept, brought_back, js=_BRING_BACK, **_AT_ONCE)
+        opened.then(events.look, self._model_before, [self._model, self._status, *controls.knobs], **_EVENT)
