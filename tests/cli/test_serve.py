@@ -125,6 +125,10 @@ def test_a_page_that_cannot_be_is_refused_before_anything_is_loaded(bcli: Bcli, 
         "error: --web does not go with TLS.\n"
         f"  Start the page by itself: SSL_CERT_FILE={tmp_path}/cert.pem bcli web --url https://HOST:8000/v1\n"
     )
+    other = ("--nnodes", "2", "--node-rank", "1", "--master-addr", "10.0.0.1", "--pipeline-parallel-size", "2")
+    assert bcli("demo", "--web", *other).stderr == (
+        "error: --web is for machine 0: the others have no API.\n  Leave it out here.\n"
+    )
 
 
 def test_json_is_one_object_when_the_server_is_ready(serve: Callable[..., Service], tmp_path: Path) -> None:

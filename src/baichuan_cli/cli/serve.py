@@ -127,7 +127,7 @@ def serve(
     from baichuan_cli.cli.serve_report import show_command
     from baichuan_cli.cli.server_key import read_key
     from baichuan_cli.cli.serving import keep_serving
-    from baichuan_cli.cli.web_page import WebPage
+    from baichuan_cli.cli.web_page import WebPage, require_page
     from baichuan_cli.engine.ports import free_port
     from baichuan_cli.plan.serving import ServeOptions, plan_server
 
@@ -138,11 +138,6 @@ def serve(
     named, extra = _split(words or [], model)
     if (ssl_keyfile is None) != (ssl_certfile is None):
         raise BcliError("TLS needs both --ssl-keyfile and --ssl-certfile.")
-    if web and ssl_certfile is not None:
-        raise BcliError(
-            "--web does not go with TLS.",
-            hint=f"Start the page by itself: SSL_CERT_FILE={ssl_certfile} bcli web --url https://HOST:{port}/v1",
-        )
     for file in filter(None, (chat_template, ssl_keyfile, ssl_certfile)):
         file.open("rb").close()  # vLLM would find out minutes later, and call it something else
     plan, headline = make_plan(
@@ -190,6 +185,8 @@ def serve(
         extra_arguments=extra,
     )
     plan = plan_server(plan, serve_options, paths.state_dir())
+    if web:
+        require_page(plan, serve_options)
     out.note(headline)
     if explain:
         show_explanation(plan, out)  # the findings are part of it

@@ -18,6 +18,7 @@ from baichuan_cli.web.address import Address, reserve
 if TYPE_CHECKING:
     from baichuan_cli.engine.server import Server
     from baichuan_cli.plan.model import Plan
+    from baichuan_cli.plan.serving import ServeOptions
 
 PASSWORD = "BCLI_WEB_PASSWORD"
 
@@ -82,6 +83,24 @@ async def show_page(url: str, api_key: str | None, address: Address, listener: s
         names = ", ".join(f'"{model.name}"' for model in talk.models)
         ready = f"ready  {address.url}   {'models' if len(talk.models) > 1 else 'model'} {names}   Ctrl-C stops"
         await PageServer(talk, address, on_ready=lambda: out.note(ready)).serve([listener])
+
+
+def require_page(plan: Plan, options: ServeOptions) -> None:
+    """Refuse a page beside a server that it could not talk with.
+
+    Raises:
+        BcliError: the server speaks TLS, by a certificate for another name, or has no API on this machine.
+    """
+    from baichuan_cli.plan.render import headless
+
+    if options.ssl_certfile is not None:
+        url = f"https://HOST:{options.port}/v1"
+        raise BcliError(
+            "--web does not go with TLS.",
+            hint=f"Start the page by itself: SSL_CERT_FILE={options.ssl_certfile} bcli web --url {url}",
+        )
+    if headless(plan):
+        raise BcliError("--web is for machine 0: the others have no API.", hint="Leave it out here.")
 
 
 class WebPage:
