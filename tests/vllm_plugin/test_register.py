@@ -35,9 +35,25 @@ print(all(name in ModelRegistry.get_supported_archs() for name in ("BaiChuanForC
     assert registered == "True"
 
 
+def test_vllm_inspects_the_class_without_another_process() -> None:
+    script = """
+from vllm.model_executor.models import registry
+from baichuan_cli.vllm_plugin import register
+registry._run_in_subprocess = lambda function: print("another process")
+register()
+for name in ("BaiChuanForCausalLM", "BaichuanForCausalLM"):
+    model = registry.ModelRegistry._try_inspect_model_cls(name)
+    print(model.architecture, model.is_text_generation_model, model.supports_pp)
+import torch
+print(torch.cuda.is_initialized())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-3:] == [*["BaichuanForCausalLM True True"] * 2, "False"]
+
+
 def test_the_classes_of_an_older_vllm_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(plugin, "find_spec", lambda name: asked.append(name) or object())
-    monkeypatch.setattr(plugin, "_register_models", lambda: pytest.fail("replaced vLLM's own Baichuan"))
+    monkeypatch.setitem(sys.modules, "baichuan_cli.vllm_plugin.registration", None)  # importing it would raise
     plugin.register()
     assert asked == ["vllm.model_executor.models.baichuan"]

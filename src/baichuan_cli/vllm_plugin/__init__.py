@@ -20,16 +20,6 @@ def register() -> None:
     register_tokenizers()
     # vLLM had Baichuan of its own through 0.24. Looked up, not read from a version: vendors' builds differ.
     if find_spec("vllm.model_executor.models.baichuan") is None:
-        _register_models()
+        from baichuan_cli.vllm_plugin.registration import register_models
 
-
-def _register_models() -> None:
-    from vllm import ModelRegistry
-    from vllm.model_executor.models.config import MODELS_CONFIG_MAP
-
-    from baichuan_cli.vllm_plugin.engine_config import BaichuanEngineConfig
-
-    for architecture in ARCHITECTURES:
-        # By name, so that a process that only wants the config does not import the model.
-        ModelRegistry.register_model(architecture, "baichuan_cli.vllm_plugin.model:BaichuanForCausalLM")
-        MODELS_CONFIG_MAP[architecture] = BaichuanEngineConfig
+        register_models(ARCHITECTURES)
