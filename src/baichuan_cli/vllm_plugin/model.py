@@ -5,6 +5,7 @@ Imported by vLLM by name, in the processes that build the model.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import torch
 from torch.nn.functional import normalize
 from vllm.model_executor.models.llama import LlamaDecoderLayer, LlamaForCausalLM
 from vllm.model_executor.models.utils import AutoWeightsLoader, WeightsMapper
+from vllm.platforms import current_platform
 
 from baichuan_cli.vllm_plugin.attention import AlibiAttention
 from baichuan_cli.vllm_plugin.quantization import refuse_split_groups
@@ -35,6 +37,10 @@ class BaichuanForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
         refuse_split_groups(config, vllm_config.quant_config, vllm_config.parallel_config.tensor_parallel_size)
         layer = partial(LlamaDecoderLayer, attn_layer_type=AlibiAttention) if config.alibi else LlamaDecoderLayer
         super().__init__(vllm_config=vllm_config, prefix=prefix, layer_type=layer)
+        if _matvec_helps(vllm_config.model_config.dtype):
+            from baichuan_cli.vllm_plugin.matvec import use_matvec  # needs Triton
+
+            use_matvec(self)
         if config.norm_head:
             # An adapter would be added to the normalised head, while the official code normalises the sum.
             self.embedding_modules = {"embed_tokens": "input_embeddings"}
@@ -49,6 +55,19 @@ class BaichuanForCausalLM(LlamaForCausalLM):  # type: ignore[misc]
             weights = _normalise_head(weights)
         loaded: set[str] = AutoWeightsLoader(self).load_weights(weights, mapper=self.hf_to_vllm_mapper)
         return loaded
+
+
+def _matvec_helps(dtype: torch.dtype) -> bool:
+    """Tell whether our own product for a single token is used: where it was measured, on Hopper in 16 bits.
+
+    Not where results must not depend on the size of the batch, since it adds in another order than cuBLAS.
+    """
+    return (
+        current_platform.is_cuda()
+        and current_platform.get_device_capability() == (9, 0)
+        and dtype in (torch.float16, torch.bfloat16)
+        and os.environ.get("VLLM_BATCH_INVARIANT", "0") != "1"
+    )
 
 
 def _normalise_head(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
