@@ -464,8 +464,8 @@ class TestAttention:
         [
             (A100, "0.24.0", None, None),
             (H100, "0.23.0", None, None),
-            (H100, "0.24.0", None, {"flash_attn_version": 2}),
-            (H100, "0.33.0", None, {"flash_attn_version": 2}),
+            (H100, "0.24.0", "TRITON_ATTN", None),
+            (H100, "0.33.0", "TRITON_ATTN", None),
             (B200, "0.10.2", "TRITON_ATTN_VLLM_V1", None),
             (B200, "0.23.0", "TRITON_ATTN", None),
             (B200, "0.32.0", "TRITON_ATTN", None),

@@ -31,7 +31,7 @@ def test_backends_with_alibi_pass(backend: str) -> None:
         ("T4", 7, True, True, "TRITON_ATTN"),
         ("A100", 8, True, True, "FLASH_ATTN"),
         ("A100 in float32", 8, False, True, "TRITON_ATTN"),
-        ("H100", 9, True, True, "FLASH_ATTN"),
+        ("H100", 9, True, True, "TRITON_ATTN"),
         ("H100 with an fp8 KV cache", 9, True, False, "TRITON_ATTN"),
         ("B200", 10, True, True, "TRITON_ATTN"),
         ("RTX 5090", 12, True, True, "TRITON_ATTN"),

@@ -41,9 +41,11 @@ def settle(*, alibi: bool, backend: str | None = None, flash_attn_version: int |
 
 @pytest.mark.usefixtures("hopper")
 class TestOnHopper:
-    def test_flash_attention_two_by_default(self) -> None:
-        attention = settle(alibi=True)
-        assert (attention.backend.name, attention.flash_attn_version) == ("FLASH_ATTN", 2)
+    def test_triton_by_default(self) -> None:
+        assert settle(alibi=True).backend.name == "TRITON_ATTN"
+
+    def test_flash_attention_is_version_two(self) -> None:
+        assert settle(alibi=True, backend="FLASH_ATTN").flash_attn_version == 2
 
     def test_flash_attention_three_does_not_stay(self) -> None:
         assert settle(alibi=True, flash_attn_version=3).flash_attn_version == 2

@@ -3,7 +3,8 @@
 Of vLLM's attention backends not all do, by the source of 0.25 to 0.33. FLASHINFER, the first choice on Blackwell,
 stores the slopes and never uses them: fluent and wrong. FLEX_ATTENTION and others raise deep inside. FLASH_ATTN
 computes ALiBi in FlashAttention 2 only, yet on Hopper it prepares its metadata for 3 and crashes unless the version
-is fixed.
+is fixed. vLLM's wheels carry FlashAttention 2 as machine code for compute capability 8 alone: on Hopper the driver
+translates it at the first start, which takes a minute, and TRITON_ATTN decodes batches faster (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -54,6 +55,6 @@ def choose_cuda_backend(compute_capability: int, sixteen_bit: bool, plain_kv_cac
         sixteen_bit: activations are float16 or bfloat16; FLASH_ATTN knows no others.
         plain_kv_cache: the KV cache has the activations' dtype; FlashAttention 2 reads no other.
     """
-    if compute_capability in (8, 9) and sixteen_bit and plain_kv_cache:
+    if compute_capability == 8 and sixteen_bit and plain_kv_cache:
         return "FLASH_ATTN"
     return "TRITON_ATTN"
