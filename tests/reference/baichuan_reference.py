@@ -5,7 +5,7 @@ One sequence, no cache, no kernels: what the model is, in the fewest lines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -45,17 +45,19 @@ def logprobs(
     head_slopes: list[float] | None = None,
     *,
     dtype: torch.dtype = torch.float32,
+    round_input: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> Tensor:
     """Return log-probabilities [tokens, vocab] of the token after each position; `head_slopes` replaces ALiBi's.
 
-    Another `dtype` shows how far rounding alone leads away from float32. Everything runs where the weights are.
+    Another `dtype`, and a `round_input` for what goes into the blocks' linear layers, show how far rounding alone
+    leads away from float32. Everything runs where the weights are.
     """
     get = {name: tensor.to(dtype) for name, tensor in weights.items()}
     tokens, device = len(ids), get["lm_head.weight"].device
     x = get["model.embed_tokens.weight"][torch.tensor(ids, device=device)]
     for layer in range(shape.layers):
         p = f"model.layers.{layer}."
-        h = _rms_norm(x, get[p + "input_layernorm.weight"])
+        h = round_input(_rms_norm(x, get[p + "input_layernorm.weight"]))
         packed = h @ get[p + "self_attn.W_pack.weight"].T
         q, k, v = packed.view(tokens, 3, shape.heads, shape.head_size).permute(1, 2, 0, 3)
         if shape.alibi:
@@ -67,11 +69,12 @@ def logprobs(
         scores = (q @ k.transpose(1, 2)).float() / shape.head_size**0.5 + bias
         future = torch.ones(tokens, tokens, dtype=torch.bool, device=device).triu(1)
         attention = torch.softmax(scores.masked_fill(future, float("-inf")), dim=-1).to(dtype) @ v
-        x = x + attention.transpose(0, 1).reshape(tokens, -1) @ get[p + "self_attn.o_proj.weight"].T
-        h = _rms_norm(x, get[p + "post_attention_layernorm.weight"])
+        attended = round_input(attention.transpose(0, 1).reshape(tokens, -1))
+        x = x + attended @ get[p + "self_attn.o_proj.weight"].T
+        h = round_input(_rms_norm(x, get[p + "post_attention_layernorm.weight"]))
         gate = h @ get[p + "mlp.gate_proj.weight"].T
         up = h @ get[p + "mlp.up_proj.weight"].T
-        x = x + (gate * torch.sigmoid(gate) * up) @ get[p + "mlp.down_proj.weight"].T
+        x = x + round_input(gate * torch.sigmoid(gate) * up) @ get[p + "mlp.down_proj.weight"].T
     head = get["lm_head.weight"]
     if shape.norm_head:
         head = head / head.norm(dim=1, keepdim=True)

@@ -1,7 +1,8 @@
-"""Quantize a small checkpoint by hand to 4 bits in groups of 128, in the three layouts that vLLM reads.
+"""Quantize a small checkpoint by hand: to 4 bits in the three layouts that vLLM reads, and to fp8 as vLLM does.
 
 Plain rounding, written from the layouts alone: [out, in] weights become 4-bit codes with one scale (and for AWQ one
-zero point) per row and group. Each function returns the stored tensors and what they mean in float32.
+zero point) per row and group. Each function returns the stored tensors and what they mean in float32. For fp8
+nothing is stored: vLLM rounds a 16-bit checkpoint while it loads it, with one scale a layer, and inputs by token.
 """
 
 from __future__ import annotations
@@ -64,15 +65,15 @@ def quantize_linears(
     return stored, meant
 
 
-def gptq(weight: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def gptq(weight: Tensor, group_size: int = GROUP_SIZE) -> tuple[dict[str, Tensor], Tensor]:
     """Symmetric codes packed along the input, zero points stored minus one, as AutoGPTQ writes them."""
-    codes, scales, meant = _symmetric(weight)
+    codes, scales, meant = _symmetric(weight, group_size)
     rows, groups = scales.shape
     packed = {
         "qweight": _pack(codes.T.reshape(-1, 8, rows), dim=1),
         "qzeros": torch.full((groups, rows // 8), 0x77777777, dtype=torch.int32),
         "scales": scales.T.to(torch.float16),
-        "g_idx": (torch.arange(weight.shape[1]) // GROUP_SIZE).to(torch.int32),
+        "g_idx": (torch.arange(weight.shape[1]) // group_size).to(torch.int32),
     }
     return packed, meant
 
@@ -108,9 +109,36 @@ def compressed_tensors(weight: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     return packed, meant
 
 
-def _symmetric(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def fp8_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what the linear layers of the blocks mean after vLLM has rounded them to fp8 (e4m3)."""
+    meant = dict(weights)
+    for name, weight in weights.items():
+        if name.endswith((".W_pack.weight", ".o_proj.weight", ".down_proj.weight")):
+            [meant[name]] = _fp8_as_one(weight)
+        elif name.endswith(".gate_proj.weight"):
+            other = name.replace(".gate_proj.", ".up_proj.")
+            meant[name], meant[other] = _fp8_as_one(weight, weights[other])  # vLLM has them in one layer
+    return meant
+
+
+def fp8_inputs(x: Tensor) -> Tensor:
+    """Round activations [tokens, features] to fp8 (e4m3) with one scale per token."""
+    return _fp8(x, x.abs().amax(dim=-1, keepdim=True))
+
+
+def _fp8_as_one(*parts: Tensor) -> tuple[Tensor, ...]:
+    stored = torch.cat(parts).to(torch.bfloat16).float()
+    return _fp8(stored, stored.abs().amax()).split([len(part) for part in parts])
+
+
+def _fp8(x: Tensor, largest: Tensor) -> Tensor:
+    scale = largest.float() / torch.finfo(torch.float8_e4m3fn).max
+    return ((x / scale).to(torch.float8_e4m3fn).float() * scale).to(x.dtype)
+
+
+def _symmetric(weight: Tensor, group_size: int = GROUP_SIZE) -> tuple[Tensor, Tensor, Tensor]:
     """Return codes 0..15 [out, in] around 8, scales [out, groups] and their product [out, in]."""
-    grouped = weight.unflatten(1, (-1, GROUP_SIZE))
+    grouped = weight.unflatten(1, (-1, group_size))
     scales = (grouped.abs().amax(-1) / 7).to(torch.float16).to(torch.float32)
     codes = (grouped / scales[..., None]).round().clamp(-8, 7)
     return codes.flatten(1) + 8, scales, (codes * scales[..., None]).flatten(1)
