@@ -39,6 +39,11 @@ def state_dir() -> Path:
     return _folder("state")
 
 
+def own_cache_dir() -> Path | None:
+    """Return the folder of what is compiled, where a person keeps everything in `BCLI_HOME`; otherwise None."""
+    return _folder("cache") if os.environ.get("BCLI_HOME") else None
+
+
 def huggingface_home() -> Path:
     """Return the folder of Hugging Face's caches, by the environment variables that huggingface_hub reads."""
     cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

@@ -12,7 +12,7 @@ from baichuan_cli.catalog.model import Architecture, Model
 from baichuan_cli.hardware.load import load_profile
 from baichuan_cli.hardware.machine import Device, Machine
 from baichuan_cli.hardware.profile import Profile
-from baichuan_cli.plan.draft import Purpose
+from baichuan_cli.plan.draft import NORMAL_START, Purpose, Start
 from baichuan_cli.plan.layers import from_command_line
 from baichuan_cli.plan.model import Layer, Plan
 from baichuan_cli.plan.release import Release
@@ -83,6 +83,7 @@ def plan(
     force: bool = False,
     purpose: Purpose = "offline",
     layers: Sequence[Layer] = (),
+    start: Start = NORMAL_START,
     **asked: object,
 ) -> Plan:
     """Plan for names, as `bcli` would: `plan("demo", "cpu", dtype="float16")`."""
@@ -94,4 +95,5 @@ def plan(
         (*layers, *from_command_line(asked)),
         force=force,
         purpose=purpose,
+        start=start,
     )

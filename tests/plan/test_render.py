@@ -141,6 +141,7 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
     "enable_chunked_prefill": ("0.5.0", "0.33.0"),
     "enforce_eager": ("0.5.0", "0.33.0"),
     "attention_config": ("0.14.0", "0.33.0"),
+    "compilation_config": ("0.12.0", "0.33.0"),  # there since 0.6.6; what bcli says in it, since 0.12
     "load_format": ("0.5.0", "0.33.0"),
     "trust_remote_code": ("0.5.0", "0.33.0"),
     "seed": ("0.5.0", "0.33.0"),
@@ -148,7 +149,8 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
 
 
 def test_the_table_has_every_setting() -> None:
-    assert set(ARGUMENTS) == (set(ENGINE) - {"attention_backend"}) | {"attention_config", "model"}
+    ruled = {"attention_config", "compilation_config", "model"}
+    assert set(ARGUMENTS) == (set(ENGINE) - {"attention_backend"}) | ruled
 
 
 @pytest.mark.parametrize("release", MATRIX)

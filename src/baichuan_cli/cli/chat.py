@@ -61,6 +61,7 @@ def chat(
     gpu_memory_utilization: options.GpuMemoryOption = None,
     max_num_seqs: options.MaxNumSeqsOption = None,
     enforce_eager: options.EagerOption = None,
+    fast_start: options.FastStartOption = False,
     trust_remote_code: options.TrustRemoteCodeOption = False,
     assignments: options.SetOption = None,
     explain: options.ExplainOption = False,
@@ -120,6 +121,7 @@ def chat(
         },
         vllm_version=vllm_version,
         force=force,
+        fast_start=fast_start,
     )
     if explain or dry_run:
         if url is not None:

@@ -12,6 +12,7 @@ from baichuan_cli.catalog.model import ASSISTANT_ID, USER_ID, USER_TOKENS, Model
 from baichuan_cli.catalog.resolve import require_local
 from baichuan_cli.chat.backend import NO_CHAT_SETTINGS, TokenBackend
 from baichuan_cli.chat.keyboard import silent_keyboard
+from baichuan_cli.cli.first_start import first_start_told
 from baichuan_cli.cli.planning import Wishes, check, make_plan
 from baichuan_cli.engine.client import Client
 from baichuan_cli.engine.server import Server, private_options
@@ -58,7 +59,7 @@ class OwnEngine:
             self._server = None
         started = time.perf_counter()
         text = "starting the engine …"
-        with silent_keyboard(), self._out.status(text) as say:
+        with first_start_told(self._plan, self._out), silent_keyboard(), self._out.status(text) as say:
             self._server = Server.start(
                 self._plan, private_options(), on_progress=lambda stage: say(f"{text} {stage}")
             )

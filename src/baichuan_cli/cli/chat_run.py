@@ -96,6 +96,7 @@ def refuse_engine_options(wishes: Wishes) -> None:
     given = ["--" + name.replace("_", "-") for name, value in wishes.settings.items() if value is not None]
     given += [f"--set {assignment}" for assignment in wishes.assignments]
     given += ["--profile"] * (wishes.profile is not None) + ["--force"] * wishes.force
+    given += ["--fast-start"] * wishes.fast_start
     if given:
         raise BcliError(
             f"{given[0]} is for an engine that bcli starts; a server that runs already has its own settings.",

@@ -31,6 +31,7 @@ def _options(
     gpu_memory_utilization: options.GpuMemoryOption = None,
     max_num_seqs: options.MaxNumSeqsOption = None,
     enforce_eager: options.EagerOption = None,
+    fast_start: options.FastStartOption = False,
     trust_remote_code: options.TrustRemoteCodeOption = False,
     assignments: options.SetOption = None,
     force: options.ForceOption = False,
@@ -74,4 +75,5 @@ def _wishes(given: dict[str, Any]) -> Wishes:
         settings={name: given[name] for name in _SETTINGS} | {"trust_remote_code": given["trust_remote_code"] or None},
         assignments=given["assignments"] or (),
         force=bool(given["force"]),
+        fast_start=bool(given["fast_start"]),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from baichuan_cli import paths
+from baichuan_cli.cli.first_start import first_start_told
 from baichuan_cli.cli.output import Output
 from baichuan_cli.errors import BcliError
 
@@ -107,7 +108,7 @@ def started(plan: Plan, out: Output, *, name: str, verbose: bool) -> Iterator[St
     with divert(log_path) as log:
         out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
         begun = time.perf_counter()
-        with out.status("starting the engine …"):
+        with first_start_told(plan, out), out.status("starting the engine …"):
             engine = start_offline(plan, log)
         with closing(engine):
             yield Started(engine, out, time.perf_counter() - begun)

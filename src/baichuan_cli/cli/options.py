@@ -124,6 +124,14 @@ EagerOption = Annotated[
         show_default=False,
     ),
 ]
+FastStartOption = Annotated[
+    bool,
+    typer.Option(
+        "--fast-start",
+        help="Start sooner: compile nothing. Costs a little speed on NVIDIA cards.",
+        rich_help_panel=_ENGINE,
+    ),
+]
 TrustRemoteCodeOption = Annotated[
     bool,
     typer.Option(

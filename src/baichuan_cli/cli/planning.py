@@ -34,6 +34,7 @@ class Wishes:
     sampling: Mapping[str, object] = field(default_factory=dict)  # names of vLLM's SamplingParams
     vllm_version: str | None = None
     force: bool = False
+    fast_start: bool = False
     preferred: Layer | None = None  # what the command itself prefers; config.yaml and everything after it win
 
 
@@ -73,6 +74,7 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
     from baichuan_cli.hardware.detect import detect
     from baichuan_cli.hardware.files import user_profiles_dir
     from baichuan_cli.hardware.load import load_profile
+    from baichuan_cli.plan.draft import Start
     from baichuan_cli.plan.resolve import resolve
 
     _refuse_nonsense(wishes)
@@ -80,6 +82,7 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
     model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
     profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
     detection = detect()
+    cache_dir = paths.own_cache_dir()
     loaded = load_profile(profile or detection.profile_name, user_dir=user_profiles_dir())
     plan = resolve(
         model if isinstance(model, Model) else resolve_model(model),
@@ -89,6 +92,7 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
         layers(wishes),
         force=wishes.force,
         purpose=purpose,
+        start=Start(wishes.fast_start, str(cache_dir.absolute()) if cache_dir else None),
     )
     headline = _headline(plan, "" if profile else f" ({detection.reason})")
     return Grounded(plan, headline, loaded, detection.machine)

@@ -101,6 +101,7 @@ def serve(
     gpu_memory_utilization: options.GpuMemoryOption = None,
     max_num_seqs: options.MaxNumSeqsOption = None,
     enforce_eager: options.EagerOption = None,
+    fast_start: options.FastStartOption = False,
     trust_remote_code: options.TrustRemoteCodeOption = False,
     assignments: options.SetOption = None,
     explain: options.ExplainOption = False,
@@ -169,6 +170,7 @@ def serve(
             },
             vllm_version=vllm_version,
             force=force,
+            fast_start=fast_start,
         ),
         purpose="server",
     )

@@ -10,6 +10,7 @@ from types import FrameType
 
 import typer
 
+from baichuan_cli.cli.first_start import first_start_told
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.serve_report import tell_ready
 from baichuan_cli.cli.web_page import WebPage
@@ -79,15 +80,16 @@ def keep_serving(
 
 
 def _start(plan: Plan, options: ServeOptions, out: Output, *, verbose: bool) -> Server:
-    if verbose:
-        return Server.start(plan, options, on_progress=_tell_systemd, on_line=out.note)
-    with out.status("starting") as show:
+    with first_start_told(plan, out):
+        if verbose:
+            return Server.start(plan, options, on_progress=_tell_systemd, on_line=out.note)
+        with out.status("starting") as show:
 
-        def tell(doing: str) -> None:
-            _tell_systemd(doing)
-            show(f"{doing} …")
+            def tell(doing: str) -> None:
+                _tell_systemd(doing)
+                show(f"{doing} …")
 
-        return Server.start(plan, options, on_progress=tell)
+            return Server.start(plan, options, on_progress=tell)
 
 
 def _tell_systemd(doing: str) -> None:

@@ -27,6 +27,7 @@ class Set:
     name: str
     value: SettingValue
     reason: str
+    source: str = ""  # where a person asked for it; empty: the rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,17 @@ Outcome = Set | Export | Drop | Warn | Refuse | Forbid
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """How a person wants the engine to start."""
+
+    fast: bool = False  # sooner, at the price of some speed
+    cache_dir: str | None = None  # for what is compiled; None: where each program keeps it by itself
+
+
+NORMAL_START = Start()
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What is known and decided so far."""
 
@@ -86,6 +98,7 @@ class Draft:
     environment: Mapping[str, Setting]
     exported: Mapping[str, str]  # every variable that the person has exported
     chosen: frozenset[str]  # settings and variables that a person decided
+    start: Start
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -190,9 +203,10 @@ def follow(rule: Rule, draft: Draft) -> Draft:
 
 def _apply(outcome: Outcome, rule: str, draft: Draft) -> Draft:
     match outcome:
-        case Set(name, value, reason):
+        case Set(name, value, reason, source):
             assert name not in draft.chosen, f"rule {rule} overrules the person's {name}"
-            return replace(draft, settings={**draft.settings, name: Setting(value, f"rule {rule}", reason)})
+            decided = Setting(value, source or f"rule {rule}", reason)
+            return replace(draft, settings={**draft.settings, name: decided})
         case Export(name, value, reason):
             assert name not in draft.chosen, f"rule {rule} overrules the person's {name}"
             return replace(draft, environment={**draft.environment, name: Setting(value, f"rule {rule}", reason)})

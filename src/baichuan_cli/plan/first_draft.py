@@ -9,7 +9,7 @@ from baichuan_cli.catalog.model import Model
 from baichuan_cli.errors import ExitCode
 from baichuan_cli.hardware.machine import Machine
 from baichuan_cli.hardware.profile import Preference, Profile
-from baichuan_cli.plan.draft import Draft, Purpose
+from baichuan_cli.plan.draft import Draft, Purpose, Start
 from baichuan_cli.plan.model import Layer, Setting, SettingValue
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.releases import ATTENTION_CONFIG
@@ -36,6 +36,7 @@ def first_draft(
     machine: Machine,
     layers: Sequence[Layer],
     purpose: Purpose,
+    start: Start,
     *,
     ruled_size: Setting | None = None,
 ) -> Draft:
@@ -48,6 +49,7 @@ def first_draft(
         machine: the machine it will run on.
         layers: what a person asks for, in rising precedence.
         purpose: an engine in this process, or a server.
+        start: how the engine is to start.
         ruled_size: the tensor-parallel size where a rule has chosen one; a profile may prefer other things then.
 
     Raises:
@@ -78,6 +80,7 @@ def first_draft(
         environment=_environment(profile, release, size, exported),
         exported=exported,
         chosen=frozenset(chosen),
+        start=start,
     )
 
 

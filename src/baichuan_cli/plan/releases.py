@@ -54,11 +54,15 @@ SPLIT_WITHOUT_PLUGINS = ">=0.5.4,<0.5.5"
 #: A server can span several machines by itself (`--nnodes`, read in 0.11.1); before, Ray joins them.
 SEVERAL_MACHINES = ">=0.11.1"
 
+#: `compilation_config` can keep the graphs of decoding and leave compiling out (`mode`, `cudagraph_mode`).
+GRAPHS_ALONE = ">=0.12"
+
 #: Engine arguments that some releases lack. An argument that is not here exists from 0.5.0 to 0.33.0.
 _LIMITED: Mapping[str, str] = {
     "swap_space": "<0.18",
     "attention_config": ATTENTION_CONFIG,
     **dict.fromkeys(("nnodes", "node_rank", "master_addr", "master_port"), SEVERAL_MACHINES),
+    "compilation_config": GRAPHS_ALONE,
 }
 
 #: Rendered as `attention_config` or as an environment variable, so never an argument of its own.
@@ -67,7 +71,7 @@ _NO_ARGUMENT = frozenset({"attention_backend"})
 
 def engine_arguments(release: Release) -> frozenset[str]:
     """Return the arguments of `vllm.LLM` that bcli may pass on a release."""
-    known = (frozenset(ENGINE) | {"attention_config", "model"}) - _NO_ARGUMENT
+    known = (frozenset(ENGINE) | {"attention_config", "compilation_config", "model"}) - _NO_ARGUMENT
     return frozenset(name for name in known if release.matches(_LIMITED.get(name, "")))
 
 

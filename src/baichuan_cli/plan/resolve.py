@@ -11,7 +11,7 @@ from baichuan_cli.catalog.model import Model
 from baichuan_cli.hardware.fit import fit
 from baichuan_cli.hardware.machine import Machine
 from baichuan_cli.hardware.profile import Profile
-from baichuan_cli.plan.draft import Draft, Purpose, follow
+from baichuan_cli.plan.draft import NORMAL_START, Draft, Purpose, Start, follow
 from baichuan_cli.plan.first_draft import first_draft
 from baichuan_cli.plan.model import Finding, Layer, Plan
 from baichuan_cli.plan.release import Release
@@ -28,6 +28,7 @@ def resolve(
     *,
     force: bool = False,
     purpose: Purpose = "offline",
+    start: Start = NORMAL_START,
 ) -> Plan:
     """Decide every setting.
 
@@ -42,6 +43,7 @@ def resolve(
         layers: what a person asks for, in rising precedence.
         force: turn refusals about capability into warnings.
         purpose: an engine in this process, or a server.
+        start: how the engine is to start.
 
     Returns:
         The plan. It says in its `findings` whether it may be used.
@@ -50,12 +52,12 @@ def resolve(
         BcliError: the profile, the generation config or an exported variable holds a value that makes no sense.
     """
     profile = fit(profile, machine)
-    draft = first_draft(model, profile, release, machine, layers, purpose)
+    draft = first_draft(model, profile, release, machine, layers, purpose, start)
     ruled = _follow_all(draft)
     if ruled.tensor_parallel_size != draft.tensor_parallel_size:
         # The profile may want other things of several cards than of one, so decide everything again for them.
         size = ruled.settings["tensor_parallel_size"]
-        ruled = _follow_all(first_draft(model, profile, release, machine, layers, purpose, ruled_size=size))
+        ruled = _follow_all(first_draft(model, profile, release, machine, layers, purpose, start, ruled_size=size))
     return Plan(
         model=model,
         profile_name=profile.name,

@@ -25,6 +25,7 @@ from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, plugin_allowed
 from baichuan_cli.plan.rules.privacy import privacy
 from baichuan_cli.plan.rules.quantization import activation_order, gptq_on_rocm, quantization
 from baichuan_cli.plan.rules.release import hardware_release, known_release, pinned, python, unsupported_setting
+from baichuan_cli.plan.rules.start import compile_caches, fast_start
 
 RULES: tuple[Rule, ...] = (
     known_release,
@@ -39,6 +40,8 @@ RULES: tuple[Rule, ...] = (
     machines,
     unsupported_setting,
     pinned,
+    fast_start,
+    compile_caches,
     quantization,
     gptq_on_rocm,
     activation_order,
