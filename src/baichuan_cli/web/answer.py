@@ -38,38 +38,40 @@ async def follow(
     Raises:
         ServerError: the client's; the answer that it cut off has been yielded.
     """
-    clock = asyncio.get_running_loop().time
     answer = shown = Answer()
-    shown_at = clock() - tick
-    async with aclosing(events):
-        stopping = asyncio.create_task(stop.wait())
-        coming = asyncio.create_task(_next(events))
-        try:
-            while True:
-                patience = None if answer is shown else max(0.0, shown_at + tick - clock())
-                await asyncio.wait({stopping, coming}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                if stopping.done():
-                    answer = replace(answer, stopped=True)
-                    break
-                if coming.done():
-                    if coming.exception() and answer is not shown:
-                        yield answer
-                    if (event := coming.result()) is None:
-                        break
-                    answer = _with(answer, event)
-                    coming = asyncio.create_task(_next(events))
-                if answer is not shown and clock() >= shown_at + tick:
-                    yield answer
-                    shown, shown_at = answer, clock()
-            yield answer
-        finally:
-            stopping.cancel()
-            coming.cancel()
-            await asyncio.wait({stopping, coming})
+    news = asyncio.Event()
 
+    # Reading goes on while an update is sent, so that a busy page sends fewer updates instead of falling behind.
+    async def read() -> None:
+        nonlocal answer
+        async with aclosing(events):
+            async for event in events:
+                answer = _with(answer, event)
+                news.set()
 
-async def _next(events: AsyncGenerator[Trimmed | Delta | Finish, None]) -> Trimmed | Delta | Finish | None:
-    return await anext(events, None)
+    reading = asyncio.create_task(read())
+    stopping = asyncio.create_task(stop.wait())
+    for end in (reading, stopping):
+        end.add_done_callback(lambda _: news.set())
+    try:
+        while True:
+            await news.wait()
+            news.clear()
+            if reading.done() or stopping.done():
+                break
+            if answer is not shown:
+                shown = answer
+                yield shown
+                await asyncio.wait({reading, stopping}, timeout=tick, return_when=asyncio.FIRST_COMPLETED)
+        stopped = not reading.done()
+        if stopped or answer is not shown:
+            yield replace(answer, stopped=stopped)
+        if not stopped:
+            reading.result()
+    finally:
+        reading.cancel()
+        stopping.cancel()
+        await asyncio.wait({reading, stopping})
 
 
 def _with(answer: Answer, event: Trimmed | Delta | Finish) -> Answer:
