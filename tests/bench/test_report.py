@@ -102,6 +102,17 @@ def test_several_loads_show_throughput_against_latency() -> None:
     assert names == ["max concurrency 1", "max concurrency 8"]
 
 
+def test_other_lengths_are_another_curve() -> None:
+    runs = [
+        serving_run(size, shape={"input_len": length, "max_concurrency": size})
+        for length in (8, 16)
+        for size in (1, 2)
+    ]
+    (trade_off,) = [chart for chart in charts(runs) if chart.title == "Throughput against TPOT"]
+    assert [curve.name for curve in trade_off.curves] == ["demo, input len 8", "demo, input len 16"]
+    assert [len(curve.points) for curve in trade_off.curves] == [2, 2]
+
+
 def test_a_distribution_has_every_sample() -> None:
     chart = charts([serving_run()])[0]
     assert chart.curves[0].points == ((10.0, 1 / 3), (20.0, 2 / 3), (30.0, 1.0))

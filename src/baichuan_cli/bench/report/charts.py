@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 
+#: What a curve of throughput against latency has in common; the rest of a shape is the load, which moves along it.
+_LENGTHS = ("input_len", "output_len")
+
 #: More points than this are thinned: no screen shows them.
 _MOST_POINTS = 400
 
@@ -40,7 +43,7 @@ class Chart:
 def charts(records: Sequence[Record]) -> list[Chart]:
     """Return latency distributions, throughput against latency, and the timeline of each serving run."""
     found = [_distribution(records, name) for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms")]
-    found.append(_trade_off(records))
+    found += [_trade_off(records, name) for name in ("tpot_ms", "run_s")]
     for number, record in enumerate(records):
         found += _timeline(record, f" ({_name(records, number)})" if len(records) > 1 else "")
     return [chart for chart in found if any(curve.points for curve in chart.curves)]
@@ -65,19 +68,20 @@ def _shares(samples: Sequence[float]) -> tuple[Point, ...]:
     return tuple((ordered[place], (place + 1) / len(ordered)) for place in places)
 
 
-def _trade_off(records: Sequence[Record]) -> Chart:
-    """Return output tokens a second against the time per output token, a point for each load."""
-    points = []
+def _trade_off(records: Sequence[Record], latency: str) -> Chart:
+    """Return output tokens a second against a latency: a point for each load, a curve for what else differs."""
+    curves: dict[str, list[Point]] = {}
     for record in records:
+        told = [f"{key.replace('_', ' ')} {record.shape[key]}" for key in _LENGTHS if key in record.shape]
+        name = ", ".join([record.model.name, *told])
         for rate in record.metrics:
-            if rate.name != "output_tokens_per_s":
-                continue
-            latency = record.find("tpot_ms", rate.at) or record.find("run_s", rate.at)
-            if latency is not None:
-                scale = 1000 if latency.unit == "s" else 1
-                points.append((rate.summary.mean, scale * latency.summary.percentiles["p50"].value))
-    several = (Curve("", tuple(sorted(points))),) if len(points) > 1 else ()
-    return Chart("Throughput against latency", "output tokens/s", "ms, median", "line", several)
+            waited = record.find(latency, rate.at)
+            if rate.name == "output_tokens_per_s" and waited is not None:
+                middle = waited.summary.percentiles["p50"].value
+                curves.setdefault(name, []).append((rate.summary.mean, middle))
+    several = tuple(Curve(name, tuple(points)) for name, points in curves.items() if len(points) > 1)
+    unit = "s" if latency.endswith("_s") else "ms"
+    return Chart(f"Throughput against {NAMES[latency]}", "output tokens/s", f"{unit}, median", "line", several)
 
 
 def _timeline(record: Record, of: str) -> list[Chart]:

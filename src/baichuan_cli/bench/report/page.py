@@ -30,7 +30,7 @@ table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-
 th, td { padding: 3px 12px 3px 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--dim); font-weight: 500; }
 .words td, .words th { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); gap: 24px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(440px, 100%), 1fr)); gap: 24px; }
 svg { width: 100%; height: auto; } .grid { stroke: var(--line); stroke-width: 1; }
 .tick, .label { fill: var(--dim); font-size: 12px; } .label { text-anchor: middle; }
 .legend { list-style: none; margin: 0; padding: 0 0 0 62px; font-size: 13px; color: var(--dim); }

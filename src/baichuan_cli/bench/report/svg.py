@@ -12,7 +12,7 @@ from baichuan_cli.bench.report.charts import Chart, Curve, Point
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
 
 _WIDTH, _HEIGHT = 520, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 28, 12, 44
 
 
 def draw(chart: Chart) -> str:
