@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,13 +17,14 @@ from baichuan_cli.bench.random_prompts import RandomPrompts
 from baichuan_cli.bench.record import Metric, ModelRecord, Record
 from baichuan_cli.bench.serving.arrivals import Arrivals
 from baichuan_cli.bench.serving.goals import read_goals
-from baichuan_cli.bench.serving.load import Target
+from baichuan_cli.bench.serving.load import Sample, Target
+from baichuan_cli.bench.serving.metrics import LoadRun, serving_metrics
 from baichuan_cli.bench.serving.run import About, Asked, measure_serving
 from baichuan_cli.bench.serving.server_metrics import ServerMetrics, read_metrics
 from baichuan_cli.errors import BcliError
 from fakes.openai_server import Behaviour, Fault, running_server, server_process
 
-FIRST, TOKEN, TOKENS = 200.0, 12.0, 20  # milliseconds, milliseconds, an answer
+FIRST, TOKEN, TOKENS = 300.0, 12.0, 20  # milliseconds, milliseconds, an answer
 AT_ONCE = Arrivals()
 ABOUT = About(model=ModelRecord(name="demo"), environment={})
 
@@ -48,24 +54,56 @@ def within(measured: float, true: float) -> bool:
     return abs(measured - true) <= max(0.03 * true, 2.0)
 
 
-def on_a_quiet_moment(check: Callable[[], None], rounds: int = 4) -> None:
-    """Run a check of timing again where it fails: what else runs here delays a round, an error delays all of them."""
-    for _ in range(rounds - 1):
-        try:
-            return check()
-        except AssertionError:
-            continue
-    return check()
+def wrong_in_every_round(url: str, load: Asked, truths: Mapping[str, float], rounds: int = 3) -> dict[str, float]:
+    """Return the statistics that no round of the same load gets right, with what the last one measured.
+
+    What else runs on the machine delays some answers of some rounds; an error in a statistic is in all of them.
+
+    Args:
+        truths: by "ttft_ms mean", "ttft_ms p90" and so on. Latencies may be off by 3 % or 2 ms, rates by 2 %.
+    """
+    wrong = dict.fromkeys(truths, math.nan)
+    for _ in range(rounds):
+        record = measure(url, load)
+        assert record.failures == ()
+        for key in list(wrong):
+            name, _, which = key.partition(" ")
+            summary = metric(record, name).summary
+            wrong[key] = summary.mean if which == "mean" else summary.percentiles[which].value
+            if within(wrong[key], truths[key]) if name.endswith("_ms") else is_rate(wrong[key], truths[key]):
+                del wrong[key]
+        if not wrong:
+            return {}
+    if not machine_keeps_time(url):
+        pytest.skip("this machine is too busy now for its clock to judge milliseconds")
+    return wrong
 
 
-def assert_latencies(record: Record) -> None:
-    truths = {"ttft_ms": FIRST, "tpot_ms": TOKEN, "itl_ms": TOKEN, "e2e_ms": FIRST + (TOKENS - 1) * TOKEN}
-    for name, true in truths.items():
-        summary = metric(record, name).summary
-        assert within(summary.mean, true), (name, summary.mean)
-        assert within(summary.percentiles["p50"].value, true), (name, summary.percentiles["p50"].value)
-        if name != "itl_ms":  # a single gap is at the mercy of whatever else runs on the machine
-            assert within(summary.percentiles["p90"].value, true), (name, summary.percentiles["p90"].value)
+def machine_keeps_time(url: str) -> bool:
+    """Tell whether a bare client, which only reads and looks at the clock, sees the server keep its times."""
+    body = json.dumps({"model": "demo", "prompt": [1], "stream": True})
+    for _ in range(3):
+        with closing(http.client.HTTPConnection(urlsplit(url).netloc)) as connection:
+            sent = time.perf_counter()
+            connection.request("POST", "/v1/completions", body)
+            with connection.getresponse() as response:
+                came = [1000 * (time.perf_counter() - sent) for line in response if line.startswith(b"data: {")]
+        if not (within(came[0], FIRST) and within(came[TOKENS - 1], WHOLE)):
+            return False
+    return True
+
+
+def is_rate(measured: float, true: float) -> bool:
+    """Tell whether a rate is right within 2 %."""
+    return abs(measured - true) <= 0.02 * true
+
+
+WHOLE = FIRST + (TOKENS - 1) * TOKEN
+LATENCIES = {
+    f"{name} {which}": true
+    for name, true in {"ttft_ms": FIRST, "tpot_ms": TOKEN, "itl_ms": TOKEN, "e2e_ms": WHOLE}.items()
+    for which in ("mean", "p50", "p90")
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,39 +112,34 @@ def slow_server() -> object:
         yield url
 
 
-def test_every_latency_is_what_the_server_took_at_a_constant_rate(slow_server: str) -> None:
-    def check() -> None:
-        record = measure(slow_server, asked(30, arrivals=Arrivals(20, burstiness=math.inf), warmup=4))
-        assert_latencies(record)
-        assert metric(record, "achieved_rate_per_s").samples[0] == pytest.approx(20, rel=0.02)
-        assert record.warmup["requests"] == 4
-        assert len(metric(record, "ttft_ms").samples) == 30
-
-    on_a_quiet_moment(check)
-
-
-def test_rates_of_a_closed_loop(slow_server: str) -> None:
-    one = (FIRST + (TOKENS - 1) * TOKEN) / 1000
-
-    def check() -> None:
-        record = measure(slow_server, asked(24, limit=4))
-        assert_latencies(record)
-        assert metric(record, "requests_per_s").samples[0] == pytest.approx(4 / one, rel=0.02)
-        output, total = metric(record, "output_tokens_per_s"), metric(record, "total_tokens_per_s")
-        assert total.samples[0] / output.samples[0] == pytest.approx((TOKENS + 16) / TOKENS)
-
-    on_a_quiet_moment(check)
+def test_every_statistic_is_what_the_server_did_at_a_constant_rate(slow_server: str) -> None:
+    count, rate = 24, 12
+    seconds = (count / rate) + WHOLE / 1000  # the last is sent after two seconds
+    rates = {
+        "achieved_rate_per_s mean": rate,
+        "requests_per_s mean": count / seconds,
+        "output_tokens_per_s mean": count * TOKENS / seconds,
+        "total_tokens_per_s mean": count * (TOKENS + 16) / seconds,
+    }
+    load = asked(count, arrivals=Arrivals(rate, burstiness=math.inf), warmup=4)
+    assert wrong_in_every_round(slow_server, load, LATENCIES | rates) == {}
 
 
-def test_rates_are_the_tokens_over_the_time_of_the_run(slow_server: str) -> None:
-    seconds = 1.0 + (FIRST + (TOKENS - 1) * TOKEN) / 1000  # the last is sent after a second
+def test_every_statistic_is_what_the_server_did_in_a_closed_loop(slow_server: str) -> None:
+    rates = {"requests_per_s mean": 3000 / WHOLE, "output_tokens_per_s mean": 3000 / WHOLE * TOKENS}
+    assert wrong_in_every_round(slow_server, asked(12, limit=3), LATENCIES | rates) == {}
 
-    def check() -> None:
-        record = measure(slow_server, asked(30, arrivals=Arrivals(30, burstiness=math.inf)))
-        assert metric(record, "output_tokens_per_s").samples[0] == pytest.approx(30 * TOKENS / seconds, rel=0.02)
-        assert metric(record, "requests_per_s").samples[0] == pytest.approx(30 / seconds, rel=0.02)
 
-    on_a_quiet_moment(check)
+def test_a_statistic_that_is_wrong_is_noticed(slow_server: str) -> None:
+    truths = {"ttft_ms mean": FIRST - 30, "e2e_ms p90": WHOLE - 60}  # a busy machine only makes both later
+    assert set(wrong_in_every_round(slow_server, asked(3), truths, rounds=1)) == set(truths)
+
+
+def test_every_answer_is_a_sample_and_the_warm_up_is_none(slow_server: str) -> None:
+    record = measure(slow_server, asked(6, warmup=4))
+    assert record.warmup["requests"] == 4
+    assert len(metric(record, "ttft_ms").samples) == 6
+    assert len(metric(record, "itl_ms").samples) == 6 * (TOKENS - 1)
 
 
 def test_one_failing_request_in_ten_shows_as_exactly_that() -> None:
@@ -161,7 +194,7 @@ def test_cached_prompts_are_marked() -> None:
 
 
 def test_the_servers_own_metrics_are_kept_over_time() -> None:
-    with running_server(Behaviour(0.3, 0.02, 20)) as server:
+    with running_server(Behaviour(0.3, 0.02, 80)) as server:  # answers last three looks at the metrics
         record = measure(server.url, asked(8))
     assert max(value for _, value in record.series["running"]) == 8
     assert max(value for _, value in record.series["kv_cache_usage"]) > 0
@@ -223,3 +256,22 @@ def test_the_hit_rate_is_of_this_run_alone() -> None:
 def test_limits_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(BcliError, match="--slo"):
         read_goals(text)
+
+
+def test_statistics_of_known_times_are_exact() -> None:
+    def sample(due: float, first: float, gap: float, tokens: int) -> Sample:
+        chunks = [first + number * gap for number in range(tokens)]
+        return Sample(due, due, due, chunks, chunks[-1], prompt_tokens=10, output_tokens=tokens)
+
+    samples = [sample(0.5, 0.1, 0.02, 6), sample(1.0, 0.3, 0.04, 11), Sample(1.0, 1.0, 1.0, [0.1], error="broke off")]
+    found = {each.name: each for each in serving_metrics([LoadRun(samples, ServerMetrics())], {"ttft": 200.0})}
+    assert found["ttft_ms"].samples == pytest.approx((100, 300))
+    assert found["tpot_ms"].samples == pytest.approx((20, 40))
+    assert found["itl_ms"].samples == pytest.approx((20,) * 5 + (40,) * 10)
+    assert found["e2e_ms"].samples == pytest.approx((200, 700))
+    seconds = 1.0 + 0.7  # the end of the last whole answer
+    assert found["output_tokens_per_s"].samples == pytest.approx((17 / seconds,))
+    assert found["total_tokens_per_s"].samples == pytest.approx((37 / seconds,))
+    assert found["requests_per_s"].samples == pytest.approx((2 / seconds,))
+    assert found["goodput_per_s"].samples == pytest.approx((1 / seconds,))
+    assert found["achieved_rate_per_s"].samples == pytest.approx((3 / 1.0,))

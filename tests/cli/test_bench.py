@@ -128,6 +128,15 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_loaded(bcli: Bcli
     assert vllm.llm_arguments == {}
 
 
+@pytest.mark.parametrize("command", [(), ("latency",)])
+def test_ctrl_c_ends_with_its_own_exit_code(bcli: Bcli, vllm: FakeVllm, command: tuple[str, ...]) -> None:
+    vllm.step_error = KeyboardInterrupt()
+    ran = bcli(*command)
+    assert ran.code == ExitCode.INTERRUPTED
+    assert ran.stderr.splitlines()[-1] == "error: Stopped. Nothing was saved."
+    assert list(Path().iterdir()) == []
+
+
 def test_an_option_in_front_of_a_subcommand_is_not_lost_in_silence(bcli: Bcli, vllm: FakeVllm) -> None:
     ran = bcli("--model", "demo", "latency")
     assert ran.code == ExitCode.USAGE

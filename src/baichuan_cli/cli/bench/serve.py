@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from baichuan_cli.cli import options
-from baichuan_cli.cli.bench.offline import finish, run_path
+from baichuan_cli.cli.bench.offline import finish, interruptible, run_path
 from baichuan_cli.cli.bench.options import (
     BenchTemperatureOption,
     DatasetOption,
@@ -142,7 +142,7 @@ def serve(
         if url
         else own_server(served_model, wishes, out, verbose=verbose)
     )
-    with place as served:
+    with interruptible(), place as served:
         chosen = choose_workload(wanted, served.model, served.max_model_len)
         path = run_path(output, served.name)
         asked = Asked(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from baichuan_cli.cli import options
-from baichuan_cli.cli.bench.offline import choose, finish, open_session, plan_benchmark, run_path
+from baichuan_cli.cli.bench.offline import choose, finish, interruptible, open_session, plan_benchmark, run_path
 from baichuan_cli.cli.bench.options import (
     BenchTemperatureOption,
     DatasetOption,
@@ -73,6 +73,7 @@ def throughput(
     chosen = choose(wanted, grounded.plan)
     path = run_path(output, grounded.plan.model.name)
     with (
+        interruptible(),
         open_session(grounded, out, verbose=verbose) as (session, shown),
         shown.status(f"{warmup} + {repeats} runs of {chosen.num_prompts} prompts …"),
     ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from baichuan_cli.cli.bench.offline import choose, plan_benchmark
+from baichuan_cli.cli.bench.offline import choose, interruptible, plan_benchmark
 from baichuan_cli.cli.bench.options import InputLenOption, OutputLenOption
 from baichuan_cli.cli.bench.ranges import words
 from baichuan_cli.cli.engine_options import takes_engine
@@ -72,7 +72,8 @@ def tune(
     out.note(f"{total} values of {', '.join(values)}; each starts an engine")
 
     def attempt(settings: Settings) -> Measured:
-        return _measure(wishes, settings, wanted, repeats)
+        with interruptible():
+            return _measure(wishes, settings, wanted, repeats)
 
     baseline = attempt({})
     if baseline.record is None:
