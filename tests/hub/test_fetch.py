@@ -304,6 +304,15 @@ def test_a_token_is_shown_to_the_hub_and_to_nobody_else(
     assert hub.tokens == [("127.0.0.1", "Bearer hf_secret"), ("localhost", "")]
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_every_kind_of_redirect_is_followed_with_the_range(hub: FakeHub, fetching: Fetching, status: int) -> None:
+    fetching.partial.write_bytes(CONTENT[:1000])
+    hub.faults[FILE] = [Fault(status=status, headers={"Location": f"/cdn/{NAME}/{FILE}"})]
+    fetching()
+    fetching.check()
+    assert hub.fetched(FILE) == ["bytes=1000-"] * 2
+
+
 def test_a_gated_repository_says_what_to_do(hub: FakeHub, fetching: Fetching) -> None:
     hub.repositories[NAME].token = "hf_secret"
     with pytest.raises(SourceError) as caught:

@@ -56,10 +56,13 @@ class _Body:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follow redirects; a token stays with its host, for content networks must not see it."""
 
+    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302  # Python 3.10 does not know it
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
     ) -> urllib.request.Request | None:
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        known = http.HTTPStatus.TEMPORARY_REDIRECT if code == http.HTTPStatus.PERMANENT_REDIRECT else code
+        following = super().redirect_request(req, fp, known, msg, headers, newurl)  # type: ignore[arg-type]
         if following is not None and _origin(newurl) != _origin(req.full_url):
             following.remove_header("Authorization")
             following.remove_header("Cookie")
