@@ -10,6 +10,7 @@ how a built parameter holds them differs between Typer's releases. Nothing depen
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
 from itertools import groupby
@@ -94,7 +95,8 @@ def _panels(options: list[Any]) -> Iterator[tuple[str, list[Any]]]:
 
 def _prose(text: str, name: str) -> Iterator[str]:
     """Yield a docstring's paragraphs; neighbouring ones that call the command itself are examples, in one block."""
-    for is_example, group in groupby(text.split("\n\n"), key=lambda paragraph: f"{paragraph} ".startswith(f"{name} ")):
+    called = re.compile(rf"(?:.* \| )?{re.escape(name)}(?: |$)")  # by itself, or at the end of a pipe
+    for is_example, group in groupby(text.split("\n\n"), key=lambda paragraph: called.match(paragraph) is not None):
         if is_example:
             commands = "".join(f"$ {' '.join(command.split())}\n" for command in group)
             yield f"```console\n{commands}```\n"

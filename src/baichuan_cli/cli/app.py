@@ -8,7 +8,7 @@ import typer
 
 from baichuan_cli import __version__
 from baichuan_cli.cli import bench, models, profiles
-from baichuan_cli.cli.chat import chat
+from baichuan_cli.cli.chat.command import chat
 from baichuan_cli.cli.download import download
 from baichuan_cli.cli.generate import generate
 from baichuan_cli.cli.group import RootGroup

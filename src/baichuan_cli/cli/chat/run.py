@@ -14,15 +14,16 @@ from baichuan_cli.chat import archive
 from baichuan_cli.chat.conversation import Conversation
 from baichuan_cli.chat.events import SettingChanged, SystemChanged
 from baichuan_cli.chat.transcript import Transcript
-from baichuan_cli.cli.chat_commands import settable
-from baichuan_cli.cli.chat_session import Session
+from baichuan_cli.cli.chat.commands import settable
+from baichuan_cli.cli.chat.session import Session
 from baichuan_cli.cli.planning import Wishes, check, layers, make_plan
 from baichuan_cli.cli.prompts import standard_input
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from baichuan_cli.chat.commands import Name
-    from baichuan_cli.cli.chat_engine import Engine
+    from baichuan_cli.cli.chat.engine import Engine
     from baichuan_cli.cli.output import Output
     from baichuan_cli.plan.model import Setting
 
@@ -38,6 +39,7 @@ class Start:
     resume: Path | None  # the file of a conversation to go on with
     show_figures: bool
     keep: bool  # in a file
+    verbose: bool  # show vLLM's log while it starts
 
 
 def converse(start: Start, out: Output) -> ExitCode:
@@ -57,13 +59,11 @@ def converse(start: Start, out: Output) -> ExitCode:
     session = Session(engine, transcript, out, show_figures=start.show_figures, interactive=piped is None)
     with closing(session):
         _apply_options(start, session)
-        try:
+        with stopping():
             engine.ready()
-            if piped is not None:
-                return _answer_piped(session, piped)
-            _talk(session, resumed=resumed is not None, keep=start.keep)
-        except KeyboardInterrupt:
-            raise BcliError("Stopped.", exit_code=ExitCode.INTERRUPTED) from None
+        if piped is not None:
+            return _answer_piped(session, piped)
+        _talk(session, resumed=resumed is not None, keep=start.keep)
     return ExitCode.OK
 
 
@@ -72,19 +72,19 @@ def _engine(start: Start, resumed: Conversation | None, out: Output) -> Engine:
     if wishes.model is None and resumed and resumed.url == url:
         wishes = replace(wishes, model=resumed.model)
     if url is not None:
-        from baichuan_cli.cli.chat_running_server import RunningServer
+        from baichuan_cli.cli.chat.running_server import RunningServer
 
         refuse_engine_options(wishes)
         model = None if wishes.model is None else str(wishes.model)
         server = RunningServer(url, start.api_key, model, _asked(wishes))
         out.note(server.label)
         return server
-    from baichuan_cli.cli.chat_own_engine import OwnEngine
+    from baichuan_cli.cli.chat.own_engine import OwnEngine
 
     plan, headline = make_plan(wishes, purpose="server")
     out.note(headline)
     check(plan, out)
-    return OwnEngine(wishes, plan, out)
+    return OwnEngine(wishes, plan, out, verbose=start.verbose)
 
 
 def refuse_engine_options(wishes: Wishes) -> None:

@@ -32,6 +32,7 @@ class OwnEngine:
     Args:
         wishes: what the person asked for.
         plan: what became of it, without refusals, for the purpose `server`.
+        verbose: show vLLM's log while it starts.
 
     Raises:
         BcliError: the model is not on this machine, is no chat model, or its tokenizer cannot be used.
@@ -40,8 +41,9 @@ class OwnEngine:
     url = None
     backend: TokenBackend
 
-    def __init__(self, wishes: Wishes, plan: Plan, out: Output) -> None:
+    def __init__(self, wishes: Wishes, plan: Plan, out: Output, *, verbose: bool) -> None:
         self._out = out
+        self._verbose = verbose
         self._server: Server | None = None
         self._take(wishes, plan)
 
@@ -58,11 +60,8 @@ class OwnEngine:
             self._out.warning(self._server.failure().message, hint="It is started again.")
             self._server = None
         started = time.perf_counter()
-        text = "starting the engine …"
-        with first_start_told(self._plan, self._out), silent_keyboard(), self._out.status(text) as say:
-            self._server = Server.start(
-                self._plan, private_options(), on_progress=lambda stage: say(f"{text} {stage}")
-            )
+        with first_start_told(self._plan, self._out), silent_keyboard():
+            self._server = self._start()
         self.backend = replace(self.backend, model=self._server.model_name)
         self._out.note(f"engine ready in {time.perf_counter() - started:.1f} s")
 
@@ -104,6 +103,13 @@ class OwnEngine:
             with silent_keyboard(), self._out.status("stopping the engine …"):
                 self._server.stop()
             self._server = None
+
+    def _start(self) -> Server:
+        if self._verbose:
+            return Server.start(self._plan, private_options(), on_progress=lambda _: None, on_line=self._out.note)
+        text = "starting the engine …"
+        with self._out.status(text) as say:
+            return Server.start(self._plan, private_options(), on_progress=lambda stage: say(f"{text} {stage}"))
 
     def _take(self, wishes: Wishes, plan: Plan) -> None:
         """Make everything that depends on the model; nothing changes where it cannot be used."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from baichuan_cli.chat.events import Finish
 from baichuan_cli.chat.figures import Figures
 from baichuan_cli.chat.keyboard import silent_keyboard
-from baichuan_cli.cli.chat_view import view
+from baichuan_cli.cli.chat.view import view
 from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
     from baichuan_cli.chat.backend import Trimmed
     from baichuan_cli.chat.conversation import Conversation
-    from baichuan_cli.cli.chat_engine import Engine
+    from baichuan_cli.cli.chat.engine import Engine
     from baichuan_cli.cli.output import Output
 
 #: Called with what is new in the answer, and at its end with how it ended.

@@ -58,7 +58,7 @@ def own_server(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> list[Plan
         def stop(self) -> None:
             plans.append(plans[-1])
 
-    monkeypatch.setattr("baichuan_cli.cli.chat_own_engine.Server", Started)
+    monkeypatch.setattr("baichuan_cli.cli.chat.own_engine.Server", Started)
     return plans
 
 
@@ -246,6 +246,9 @@ def test_a_plan_can_be_looked_at(bcli: Bcli) -> None:
     ran = bcli("baichuan2-13b-chat", "--profile", "z100l", "--vllm-version", "0.5.0", "--explain")
     assert ran.code == 0
     assert "tensor_parallel_size" in ran.stdout
+    command = bcli("demo", "--dry-run").stdout
+    assert "VLLM_API_KEY='***' \\\n" in command
+    assert " -m vllm.entrypoints.openai.api_server --model " in command
 
 
 @pytest.mark.parametrize(

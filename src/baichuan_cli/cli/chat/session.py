@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli.chat.commands import Command, parse
 from baichuan_cli.chat.events import Answered, Asked, Event, Finish, ModelChosen
-from baichuan_cli.cli.chat_answer import Outcome, show_answer
-from baichuan_cli.cli.chat_view import view
+from baichuan_cli.cli.chat.answer import Outcome, show_answer
+from baichuan_cli.cli.chat.view import view
 from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from baichuan_cli.chat.conversation import Conversation, Round
     from baichuan_cli.chat.line import Line
     from baichuan_cli.chat.transcript import Transcript
-    from baichuan_cli.cli.chat_engine import Engine
+    from baichuan_cli.cli.chat.engine import Engine
     from baichuan_cli.cli.output import Output
     from baichuan_cli.plan.model import Setting
 
@@ -55,7 +55,7 @@ class Session:
     def talk(self, line: Line) -> None:
         """Read, answer and obey until the person leaves."""
         from baichuan_cli.chat.line import Leave
-        from baichuan_cli.cli.chat_commands import obey
+        from baichuan_cli.cli.chat.commands import obey
         from baichuan_cli.cli.errors import EXPECTED, to_bcli_error
 
         while True:

@@ -10,13 +10,13 @@ from baichuan_cli.chat.backend import NO_CHAT_SETTINGS
 from baichuan_cli.chat.commands import ALIASES, COMMANDS, Command
 from baichuan_cli.chat.events import AnswerDropped, Asked, RoundDropped, SettingChanged, SystemChanged
 from baichuan_cli.chat.transcript import Transcript
-from baichuan_cli.cli.chat_list import show_list
+from baichuan_cli.cli.chat.listing import show_list
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from baichuan_cli.chat.conversation import Round
     from baichuan_cli.chat.line import Line
-    from baichuan_cli.cli.chat_session import Session
+    from baichuan_cli.cli.chat.session import Session
     from baichuan_cli.plan.readers import Reader
 
 
