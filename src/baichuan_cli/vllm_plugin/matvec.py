@@ -1,7 +1,7 @@
 """Linear layers for a single token, as one pass over the weights at nearly the speed of memory.
 
 Decoding one sequence is a chain of matrix-vector products, and their time is the time to read the weights. On an H100
-cuBLAS reads them at 2.0 to 2.7 TB/s and this kernel at 2.4 to 3.2 (docs/benchmarks.md). Several tokens are left to
+cuBLAS reads them at 1.8 to 2.9 TB/s and this kernel at 2.4 to 3.2 (docs/benchmarks.md). Several tokens are left to
 cuBLAS.
 
 The product is an operator of its own that torch.compile does not look into, because a graph compiled by vLLM serves
