@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from baichuan_cli.catalog.catalogue import load_catalogue
-from baichuan_cli.catalog.resolve import cached_folder, local_folder, model_of, require_local
-from baichuan_cli.hub.store import default_store
-from baichuan_cli.hub.stored import look_up
+from baichuan_cli.catalog.resolve import local_folder, model_of, require_local, uncatalogued
 from baichuan_cli.paths import expand_home
 
 
@@ -24,9 +22,7 @@ def find_folder(name_or_path: str) -> Path:
     entry = catalogue.find(name_or_path)
     if name_or_path and ((folder / "config.json").exists() or (entry is None and folder.is_dir())):
         return folder
-    if entry is None and (stored := look_up(default_store(), name_or_path)):
-        return stored.require_usable()
-    if entry is None and (cached := cached_folder(name_or_path)):
-        return cached
+    if entry is None and (found := uncatalogued(name_or_path)):
+        return found[1]
     entry = entry or catalogue.get(name_or_path)  # says which names are near
     return local_folder(entry) or require_local(model_of(entry))

@@ -39,10 +39,9 @@ def resolve_model(name_or_path: str) -> Model:
         return read_checkpoint(inspect_folder(folder).require_usable()).model
     catalogue = load_catalogue()
     if catalogue.find(name_or_path) is None:
-        if stored := look_up(default_store(), name_or_path):
-            return replace(read_checkpoint(stored.require_usable()).model, name=stored.name)
-        if cached := cached_folder(name_or_path):
-            return replace(read_checkpoint(cached).model, name=name_or_path)
+        if found := uncatalogued(name_or_path):
+            name, here = found
+            return replace(read_checkpoint(here).model, name=name)
         if name_or_path and (folder.exists() or _is_path(name_or_path)):
             return read_checkpoint(folder).model  # says what is wrong with the folder
     return model_of(catalogue.get(name_or_path))
@@ -92,6 +91,18 @@ def local_folder(entry: Entry | BundledEntry) -> Path | None:
     A download that is not finished does not count.
     """
     return _first_with_weights(_places(entry))
+
+
+def uncatalogued(name: str) -> tuple[str, Path] | None:
+    """Return what a model that the catalogue does not know is called, and where it lies; None where it is not here.
+
+    Raises:
+        BcliError: it is in the store only, and its download is not finished or its record is damaged.
+    """
+    stored, cached = look_up(default_store(), name), cached_folder(name)
+    if stored and (stored.usable or cached is None):
+        return stored.name, stored.require_usable()
+    return (name, cached) if cached else None
 
 
 def cached_folder(repository: str) -> Path | None:

@@ -11,16 +11,12 @@ from baichuan_cli.cli import download_report
 from baichuan_cli.cli.download_progress import Silent, listening
 from baichuan_cli.cli.download_report import Preview
 from baichuan_cli.cli.stopping import stopping
-from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from baichuan_cli.catalog.schema import Entry
+    from baichuan_cli.cli.download_target import Target
     from baichuan_cli.cli.output import Output
     from baichuan_cli.hub.store import Store
-
-    Target: TypeAlias = Entry | str  # what the catalogue knows, or the repository that it does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,55 +45,18 @@ def download_model(wanted: Wanted, out: Output, *, dry_run: bool, quiet: bool) -
     Raises:
         BcliError: there is no such model, no source has it, the disk is too small, or files arrive damaged.
     """
-    from baichuan_cli.catalog.catalogue import load_catalogue
-    from baichuan_cli.catalog.schema import BundledEntry
+    from baichuan_cli.cli.download_target import find_target
     from baichuan_cli.hub.store import default_store
 
     store = default_store()
-    target = load_catalogue().find(wanted.name) or _repository(wanted.name, store)
-    if target is None:
-        raise _unknown(wanted.name)
-    if isinstance(target, BundledEntry):
-        raise BcliError(
-            f"{target.name} comes with bcli.", hint=f"bcli generate --model {target.name} --prompt 床前明月光"
-        )
-    if wanted.anywhere and (folder := _elsewhere(target, store)):
-        download_report.show_elsewhere(_command_name(target), folder, out, dry_run=dry_run, quiet=quiet)
+    target = find_target(wanted.name, store)
+    if wanted.anywhere and (folder := target.elsewhere(store)):
+        download_report.show_elsewhere(target.name, folder, out, dry_run=dry_run, quiet=quiet)
     elif dry_run:
         download_report.show(_preview(wanted, target, store, out), out)
     else:
-        with store.lock(_store_name(target)):
+        with store.lock(target.store_name):
             _download(wanted, target, store, out, quiet=quiet or out.json_mode)
-
-
-def _repository(name: str, store: Store) -> str | None:
-    """Return the repository that a person means by its own name or by what the store calls it."""
-    from baichuan_cli.hub.names import is_repository, repository_name, store_name
-
-    if is_repository(name):
-        return name
-    if guess := repository_name(name):
-        manifest = store.read(name)
-        return manifest.repository if manifest and store_name(manifest.repository) == name.lower() else guess
-    return None
-
-
-def _unknown(name: str) -> BcliError:
-    from baichuan_cli.catalog.catalogue import load_catalogue
-    from baichuan_cli.hub.datasets import DATASETS
-    from baichuan_cli.similar import did_you_mean, similar
-
-    near = ""
-    if "://" in name:
-        repository = "/".join(name.rstrip("/").split("/")[-2:])
-        hint = f"Give a name, or the repository alone: bcli download {repository}"
-    elif name.startswith((".", "~", "/")):
-        hint = f"A folder needs no download. Give it a name: bcli models add {name}\n"
-        hint += f"Or copy from it: bcli download NAME --source {name}"
-    else:
-        hint = "See all names with: bcli models list"
-        near = did_you_mean(load_catalogue().nearest(name) or similar(name, DATASETS))
-    return BcliError(f"There is no model {name!r}. {near}".rstrip(), hint=hint, exit_code=ExitCode.NOT_FOUND)
 
 
 def _download(wanted: Wanted, target: Target, store: Store, out: Output, *, quiet: bool) -> None:
@@ -132,9 +91,9 @@ def _preview(wanted: Wanted, target: Target, store: Store, out: Output) -> Previ
     from baichuan_cli.hub.download import make_job
     from baichuan_cli.hub.remote_model import read_remote_model
     from baichuan_cli.hub.selection import select
-    from baichuan_cli.hub.sources import first_answer, places_of, places_of_repository, sources_of
+    from baichuan_cli.hub.sources import first_answer, sources_of
 
-    name = _store_name(target)
+    name = target.store_name
     manifest = store.read(name)
     if manifest is not None and manifest.folder is not None:
         raise BcliError(
@@ -142,14 +101,13 @@ def _preview(wanted: Wanted, target: Target, store: Store, out: Output) -> Previ
             hint=f"Forget that first: bcli models rm {name}",
         )
     with out.status("Asking for the list of files …"):
-        places = places_of_repository(target) if isinstance(target, str) else places_of(target)
         by_hand = "Copy the model here by hand and give its folder: --source ./FOLDER"
-        found = first_answer(sources_of(places, wanted.source), wanted.revision, by_hand)
+        found = first_answer(sources_of(target.places, wanted.source), wanted.revision, by_hand)
     selection = select(found.listing, wanted.include, wanted.exclude)
-    if isinstance(target, str):
-        model = read_remote_model(name, found.source, found.listing, selection, Silent(out))
+    if target.entry:
+        model = load_catalogue().model(target.entry)
     else:
-        model = load_catalogue().model(target)
+        model = read_remote_model(name, found.source, found.listing, selection, Silent(out))
     converted = bool(converted_files(manifest, found.listing))
     if converted:
         selection = selection.without_bin()
@@ -162,35 +120,6 @@ def _preview(wanted: Wanted, target: Target, store: Store, out: Output) -> Previ
         extra_bytes=selection.bin_bytes if wanted.safetensors else 0,
         verdict=judge(model, wanted.profile),
     )
-
-
-def _store_name(target: Target) -> str:
-    from baichuan_cli.hub.names import store_name
-
-    return store_name(target) if isinstance(target, str) else target.command_name
-
-
-def _command_name(target: Target) -> str:
-    return target if isinstance(target, str) else target.command_name
-
-
-def _elsewhere(target: Target, store: Store) -> Path | None:
-    """Return where a whole copy lies that is not the store's, such as in the Hugging Face cache."""
-    from baichuan_cli.catalog.checkpoint import read_checkpoint
-    from baichuan_cli.catalog.resolve import cached_folder, local_folder
-    from baichuan_cli.hub.stored import look_up
-
-    if isinstance(target, str):
-        folder = None if look_up(store, target) else cached_folder(target)
-    else:
-        folder = local_folder(target)
-    if folder is None or folder.is_relative_to(store.root):
-        return None
-    try:
-        read_checkpoint(folder)
-    except BcliError:
-        return None  # half of another program's download
-    return folder
 
 
 def _patch_tokenizer(folder: Path, out: Output) -> tuple[str, ...]:
