@@ -36,28 +36,9 @@ class Events:
     async def send(
         self, request: gr.Request, text: str, history: History, *settings: Any
     ) -> AsyncGenerator[Updates, None]:
-        """Ask what stood in the box."""
-        if text.strip():
-            async for updates in self._answer(request, history, text, settings):
-                yield updates
-
-    async def retry(self, request: gr.Request, history: History, *settings: Any) -> AsyncGenerator[Updates, None]:
-        """Ask the last question again."""
-        before, text = without_last_round(history)
-        async for updates in self._answer(request, before, text, settings):
-            yield updates
-
-    async def edit(
-        self, request: gr.Request, edited: gr.EditData, history: History, *settings: Any
-    ) -> AsyncGenerator[Updates, None]:
-        """Ask a question in other words; what came after it goes."""
-        index = edited.index[0] if isinstance(edited.index, (list, tuple)) else edited.index
-        async for updates in self._answer(request, history[:index], edited.value, settings):
-            yield updates
-
-    async def _answer(
-        self, request: gr.Request, history: History, text: str, settings: tuple[Any, ...]
-    ) -> AsyncGenerator[Updates, None]:
+        """Ask a question after a conversation; nothing is no question."""
+        if not text.strip():
+            return
         model, system, *knobs = settings
         question = Question(text, model, system, Knobs(*knobs))
         running = None
@@ -65,6 +46,15 @@ class Events:
             async for view in views:
                 yield view.history, view.status, gr.skip() if view.running == running else _box(running=view.running)
                 running = view.running
+
+    def last_question(self, history: History) -> tuple[History, str]:
+        """Return what was before the last question, and the question, to ask it again."""
+        return without_last_round(history)
+
+    def edited_question(self, history: History, edited: gr.EditData) -> tuple[History, str]:
+        """Return what was before a question that was put into other words, and the question."""
+        index = edited.index[0] if isinstance(edited.index, (list, tuple)) else edited.index
+        return history[:index], edited.value
 
     def undo(self, request: gr.Request, history: History) -> Updates:
         """Take the last round back, its question into the box."""

@@ -89,10 +89,12 @@ class Page:
         chat, controls = self._chat, self._controls
         settings = [self._model, controls.system, *controls.knobs]
         shown = [chat, self._status, self._box]
-        taken = self._box.submit(None, self._box, [self._question, self._box], js=_TAKE, **_AT_ONCE)
-        taken.then(events.send, [self._question, chat, *settings], shown, **_EVENT)
-        chat.retry(events.retry, [chat, *settings], shown, **_EVENT)
-        chat.edit(events.edit, [chat, *settings], shown, **_EVENT)
+        for asked in (
+            self._box.submit(None, self._box, [self._question, self._box], js=_TAKE, **_AT_ONCE),
+            chat.retry(events.last_question, chat, [chat, self._question], **_AT_ONCE),
+            chat.edit(events.edited_question, chat, [chat, self._question], **_AT_ONCE),
+        ):
+            asked.then(events.send, [self._question, chat, *settings], shown, **_EVENT)
         self._box.stop(events.stop, **_AT_ONCE)
         chat.undo(events.undo, chat, shown, **_AT_ONCE)
         chat.clear(events.clear, None, shown[1:], **_AT_ONCE)
