@@ -27,11 +27,12 @@ HEADLINE = "demo · cpu profile (no accelerator found) · vLLM 0.32.0 · bfloat1
 
 @pytest.fixture
 def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Bcli:
-    """Run bcli in this process on a machine with a CPU that has bfloat16, and vLLM 0.32.0."""
+    """Run bcli in this process on a machine with two cores that have bfloat16, and vLLM 0.32.0."""
     from baichuan_cli.plan.release import Release
 
     monkeypatch.setattr("baichuan_cli.cli.planning._release", lambda wanted: Release.parse(wanted or "0.32.0"))
     monkeypatch.setattr("baichuan_cli.hardware.host._cpu_flags", lambda _: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr("baichuan_cli.hardware.host._core_quotas", lambda _: [2])
     return lambda *arguments: run_bcli(("serve", *arguments), monkeypatch, capfd)
 
 
@@ -140,7 +141,7 @@ def test_json_is_one_object_when_the_server_is_ready(serve: Callable[..., Servic
     while not text.endswith("\n}\n"):
         text += service.process.stdout.readline()
     ready = json.loads(text)
-    assert Path(ready.pop("log")).exists()
+    assert [Path(path).exists() for path in ready.pop("logs")] == [True]
     assert ready.pop("ready_seconds") > 0
     assert ready.pop("vllm")
     assert ready == {
@@ -301,6 +302,16 @@ class TestLooking:
         assert shown["server"]["port"] == {"value": 8000, "from": "bcli default", "because": ""}
 
 
+def test_a_dry_run_of_replicas_shows_every_process(bcli: Bcli) -> None:
+    shown = json.loads(bcli("demo", "--replicas", "2", "--dry-run", "--json").stdout)
+    ports = [each["argv"][each["argv"].index("--port") + 1] for each in shown["replicas"]]
+    assert len(set(ports)) == 2
+    router = shown["router"]["argv"]
+    assert router[1:3] == ["-m", "vllm_router.launch_router"]
+    workers = router[router.index("--worker-urls") + 1 : router.index("--policy")]
+    assert workers == [f"http://127.0.0.1:{port}" for port in ports]
+
+
 class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "code", "message"),
@@ -314,6 +325,12 @@ class TestMistakes:
             (("demo", "--api-key-file", "/nowhere/key"), 4, "There is no such file: /nowhere/key"),
             (("baichuan2-7b-chat", "--profile", "cuda"), 4, "baichuan2-7b-chat is not on this machine."),
             (("demo", "--ssl-keyfile", "/key.pem"), 2, "TLS needs both --ssl-keyfile and --ssl-certfile."),
+            (("demo", "--replicas", "3"), 3, "replicas 3: this machine has 2 cores."),
+            (
+                ("demo", "--replicas", "2", "--host", "0.0.0.0", "--api-key", "x"),
+                3,
+                "--replicas on 0.0.0.0: vllm-router",
+            ),
             (("demo", "--chat-template", "/nowhere/chat"), 4, "There is no such file: /nowhere/chat"),
         ],
     )

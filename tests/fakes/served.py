@@ -29,10 +29,17 @@ class ServedVllm:
 
     @property
     def seen(self) -> dict[str, Any]:
-        """Return the child's arguments, environment and processes, as soon as there are any."""
-        eventually(lambda: self._record.exists() and bool(self._record.read_text()))
-        seen: dict[str, Any] = json.loads(self._record.read_text())
-        return seen
+        """Return the newest child's arguments, environment and processes, as soon as there is one."""
+        eventually(lambda: bool(self.all_seen))
+        return self.all_seen[-1]
+
+    @property
+    def all_seen(self) -> list[dict[str, Any]]:
+        """Return the same of every child so far, oldest first."""
+        if not self._record.exists():
+            return []
+        whole = self._record.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 def alive(pid: int) -> bool:

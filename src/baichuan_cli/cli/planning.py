@@ -13,6 +13,7 @@ from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from baichuan_cli.cli.output import Output
+    from baichuan_cli.hardware.detect import Detection
     from baichuan_cli.hardware.machine import Machine
     from baichuan_cli.hardware.profile import Profile
     from baichuan_cli.plan.draft import Purpose
@@ -70,8 +71,33 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
     Raises:
         BcliError: as `make_plan`.
     """
-    from baichuan_cli.catalog.resolve import resolve_model
     from baichuan_cli.hardware.detect import detect
+
+    detection = detect()
+    return _ground(wishes, detection, detection.machine, purpose)
+
+
+def make_server_plans(wishes: Wishes, replicas: int) -> tuple[list[Plan], str]:
+    """Return a plan for each of several servers that share this machine, or for the one that has it all; a headline.
+
+    Raises:
+        BcliError: as `make_plan`.
+    """
+    from baichuan_cli.hardware.detect import detect
+    from baichuan_cli.hardware.share import share
+    from baichuan_cli.plan.replicas import for_replica
+
+    detection = detect()
+    plans = []
+    for part in range(replicas):
+        made = _ground(wishes, detection, share(detection.machine, part, replicas), "server")
+        several = for_replica(made.plan, made.profile, detection.machine, os.environ, part, replicas)
+        plans.append(several if replicas > 1 else made.plan)
+    return plans, made.headline
+
+
+def _ground(wishes: Wishes, detection: Detection, machine: Machine, purpose: Purpose) -> Grounded:
+    from baichuan_cli.catalog.resolve import resolve_model
     from baichuan_cli.hardware.files import user_profiles_dir
     from baichuan_cli.hardware.load import load_profile
     from baichuan_cli.plan.draft import Start
@@ -81,21 +107,20 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
     config = _configuration()
     model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
     profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
-    detection = detect()
     cache_dir = paths.own_cache_dir()
     loaded = load_profile(profile or detection.profile_name, user_dir=user_profiles_dir())
     plan = resolve(
         model if isinstance(model, Model) else resolve_model(model),
         loaded,
         _release(wishes.vllm_version),
-        detection.machine,
+        machine,
         layers(wishes),
         force=wishes.force,
         purpose=purpose,
         start=Start(wishes.fast_start, str(cache_dir.absolute()) if cache_dir else None),
     )
     headline = _headline(plan, "" if profile else f" ({detection.reason})")
-    return Grounded(plan, headline, loaded, detection.machine)
+    return Grounded(plan, headline, loaded, machine)
 
 
 def layers(wishes: Wishes) -> tuple[Layer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from baichuan_cli.cli import options
 from baichuan_cli.cli.completion import complete_model
 from baichuan_cli.cli.output import Output
-from baichuan_cli.cli.planning import Wishes, check, make_plan, show_explanation
+from baichuan_cli.cli.planning import Wishes, check, make_server_plans, show_explanation
 from baichuan_cli.errors import BcliError, ExitCode
 
 _SERVER = "Server"
@@ -74,6 +75,12 @@ def serve(
     web_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes a free one.", rich_help_panel=_SERVER)
     ] = 8001,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Servers, each with cards of its own, behind vllm-router.", rich_help_panel=_MACHINES
+        ),
+    ] = 1,
     nnodes: Annotated[
         int | None, typer.Option(min=1, help="Machines that one server spans.", rich_help_panel=_MACHINES)
     ] = None,
@@ -125,11 +132,12 @@ def serve(
     """
     from baichuan_cli import paths
     from baichuan_cli.catalog.resolve import require_local
-    from baichuan_cli.cli.serve_report import show_command
+    from baichuan_cli.cli.serve_report import show_commands
     from baichuan_cli.cli.server_key import read_key
     from baichuan_cli.cli.serving import keep_serving
     from baichuan_cli.cli.web_page import WebPage, require_page
     from baichuan_cli.engine.ports import free_port
+    from baichuan_cli.plan.replicas import router_findings
     from baichuan_cli.plan.serving import ServeOptions, plan_server
 
     out = Output(json_mode=as_json)
@@ -141,38 +149,35 @@ def serve(
         raise BcliError("TLS needs both --ssl-keyfile and --ssl-certfile.")
     for file in filter(None, (chat_template, ssl_keyfile, ssl_certfile)):
         file.open("rb").close()  # vLLM would find out minutes later, and call it something else
-    plan, headline = make_plan(
-        Wishes(
-            model=named,
-            profile=profile,
-            settings={
-                "dtype": dtype,
-                "tensor_parallel_size": tensor_parallel_size,
-                "pipeline_parallel_size": pipeline_parallel_size,
-                "nnodes": nnodes,
-                "node_rank": node_rank,
-                "master_addr": master_addr,
-                "master_port": master_port,
-                "quantization": quantization,
-                "max_model_len": max_model_len,
-                "gpu_memory_utilization": gpu_memory_utilization,
-                "max_num_seqs": max_num_seqs,
-                "enforce_eager": enforce_eager,
-                "trust_remote_code": trust_remote_code or None,
-            },
-            assignments=assignments or (),
-            sampling={
-                "max_tokens": max_tokens,
-                "temperature": temperature,
-                "top_p": top_p,
-                "top_k": top_k,
-                "repetition_penalty": repetition_penalty,
-            },
-            vllm_version=vllm_version,
-            force=force,
-            fast_start=fast_start,
-        ),
-        purpose="server",
+    wishes = Wishes(
+        model=named,
+        profile=profile,
+        settings={
+            "dtype": dtype,
+            "tensor_parallel_size": tensor_parallel_size,
+            "pipeline_parallel_size": pipeline_parallel_size,
+            "nnodes": nnodes,
+            "node_rank": node_rank,
+            "master_addr": master_addr,
+            "master_port": master_port,
+            "quantization": quantization,
+            "max_model_len": max_model_len,
+            "gpu_memory_utilization": gpu_memory_utilization,
+            "max_num_seqs": max_num_seqs,
+            "enforce_eager": enforce_eager,
+            "trust_remote_code": trust_remote_code or None,
+        },
+        assignments=assignments or (),
+        sampling={
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "repetition_penalty": repetition_penalty,
+        },
+        vllm_version=vllm_version,
+        force=force,
+        fast_start=fast_start,
     )
     serve_options = ServeOptions(
         host=host,
@@ -186,7 +191,10 @@ def serve(
         ssl_certfile=ssl_certfile,
         extra_arguments=extra,
     )
-    plan = plan_server(plan, serve_options, paths.state_dir())
+    plans, headline = make_server_plans(wishes, replicas)
+    plan = plan_server(plans[0], serve_options, paths.state_dir())
+    if replicas > 1:
+        plan = replace(plan, findings=(*plan.findings, *router_findings(plan, serve_options)))
     if web:
         require_page(plan, serve_options)
     out.note(headline)
@@ -195,12 +203,13 @@ def serve(
     else:
         check(plan, out)
     if dry_run:
-        show_command(plan, serve_options, out)
+        show_commands(plans, serve_options, out)
     if planning_only:
         raise typer.Exit(ExitCode.REFUSED if plan.refusals else ExitCode.OK)
     require_local(plan.model)
     page = WebPage(web_port) if web else None
-    keep_serving(plan, serve_options, out, restart=restart, verbose=verbose, page=page)
+    several = plans if replicas > 1 else ()
+    keep_serving(plan, serve_options, out, replicas=several, restart=restart, verbose=verbose, page=page)
 
 
 def _split(words: list[str], model: str | None) -> tuple[str | None, tuple[str, ...]]:

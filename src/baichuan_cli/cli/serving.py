@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import FrameType
 
 import typer
@@ -15,6 +15,8 @@ from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.serve_report import tell_ready
 from baichuan_cli.cli.web_page import WebPage
 from baichuan_cli.engine.notify import notify
+from baichuan_cli.engine.replicas import Replicas
+from baichuan_cli.engine.running import Running
 from baichuan_cli.engine.server import Server
 from baichuan_cli.errors import BcliError
 from baichuan_cli.plan.model import Plan
@@ -34,7 +36,14 @@ class _Stopped(KeyboardInterrupt):
 
 
 def keep_serving(
-    plan: Plan, options: ServeOptions, out: Output, *, restart: bool, verbose: bool, page: WebPage | None = None
+    plan: Plan,
+    options: ServeOptions,
+    out: Output,
+    *,
+    replicas: Sequence[Plan] = (),
+    restart: bool,
+    verbose: bool,
+    page: WebPage | None = None,
 ) -> None:
     """Serve until a signal ends it.
 
@@ -42,6 +51,7 @@ def keep_serving(
         plan: with the server's settings in it, without refusals; its model is on this machine.
         options: what the server was planned for.
         out: where progress and readiness are told.
+        replicas: the plans of several servers behind a router, which take the place of one.
         restart: start vLLM again when it dies, if it has been ready once.
         verbose: show vLLM's log as it comes.
         page: shown from the first time on that vLLM is ready, whatever becomes of vLLM.
@@ -56,7 +66,7 @@ def keep_serving(
             while True:
                 started = time.monotonic()
                 try:
-                    with _start(plan, options, out, verbose=verbose) as server:
+                    with _start(plan, options, replicas, out, restart=restart, verbose=verbose) as server:
                         notify("READY=1\nSTATUS=ready")
                         tell_ready(server, plan, out, time.monotonic() - started)
                         if page and not been_ready:
@@ -79,24 +89,27 @@ def keep_serving(
         raise typer.Exit(stopped.exit_code) from None
 
 
-def _start(plan: Plan, options: ServeOptions, out: Output, *, verbose: bool) -> Server:
-    with first_start_told(plan, out):
-        if verbose:
-            return Server.start(plan, options, on_progress=_tell_systemd, on_line=out.note)
-        with out.status("starting") as show:
+def _start(
+    plan: Plan, options: ServeOptions, replicas: Sequence[Plan], out: Output, *, restart: bool, verbose: bool
+) -> Running:
+    with first_start_told(plan, out), out.status("starting") if not verbose else nullcontext() as show:
 
-            def tell(doing: str) -> None:
-                _tell_systemd(doing)
+        def tell(doing: str) -> None:
+            notify(f"STATUS={doing}")
+            if show:
                 show(f"{doing} …")
 
-            return Server.start(plan, options, on_progress=tell)
+        def tell_line(line: str) -> None:
+            if verbose:
+                out.note(line)
+
+        if replicas:
+            warn = out.warning if restart else None
+            return Replicas.start(replicas, options, on_progress=tell, on_line=tell_line, restart=warn)
+        return Server.start(plan, options, on_progress=tell, on_line=tell_line)
 
 
-def _tell_systemd(doing: str) -> None:
-    notify(f"STATUS={doing}")
-
-
-def _watch(server: Server, out: Output, *, verbose: bool) -> BcliError:
+def _watch(server: Running, out: Output, *, verbose: bool) -> BcliError:
     """Wait until the server has ended, and return why."""
     while server.poll() is None:
         time.sleep(_LOOK_SECONDS)

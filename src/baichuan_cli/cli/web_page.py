@@ -16,7 +16,7 @@ from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.web.address import Address, reserve
 
 if TYPE_CHECKING:
-    from baichuan_cli.engine.server import Server
+    from baichuan_cli.engine.running import Running
     from baichuan_cli.plan.model import Plan
     from baichuan_cli.plan.serving import ServeOptions
 
@@ -120,7 +120,7 @@ class WebPage:
         self._listener.close()
 
     @contextmanager
-    def shown(self, server: Server, plan: Plan, out: Output) -> Iterator[None]:
+    def shown(self, server: Running, plan: Plan, out: Output) -> Iterator[None]:
         """Show it inside the block, and say where; the sampling starts as the plan has it.
 
         Raises:

@@ -10,11 +10,7 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import secrets
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +18,8 @@ from types import TracebackType
 
 from baichuan_cli import paths
 from baichuan_cli.atomic_file import replace_file
-from baichuan_cli.engine import keeper, notify
 from baichuan_cli.engine.failures import server_failure
+from baichuan_cli.engine.kept import KeptProcess
 from baichuan_cli.engine.log import new_log_path
 from baichuan_cli.engine.ports import free_port, require_free_port
 from baichuan_cli.engine.readiness import healthy, require_answer
@@ -33,7 +29,7 @@ from baichuan_cli.plan.model import Plan
 from baichuan_cli.plan.render import environment, headless, server_command
 from baichuan_cli.plan.serving import ServeOptions, generation_config, plan_server
 
-_STOP_SECONDS = 15.0
+_END_SECONDS = 15.0  # in which a server that broke off an answer has ended, if it ends at all
 _LOOK_SECONDS = 0.1  # between two looks at a server that is starting
 
 
@@ -53,7 +49,7 @@ class Server:
         log: what of it nobody has read yet.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], plan: Plan, options: ServeOptions, log_path: Path) -> None:
+    def __init__(self, plan: Plan, options: ServeOptions, log_path: Path) -> None:
         names = plan.server["served_model_name"].value
         assert isinstance(names, tuple)
         self.url = options.url
@@ -61,7 +57,10 @@ class Server:
         self.api_key = options.api_key
         self.log_path = log_path
         self.log = LogReader(log_path)
-        self._process = process
+        command = [*server_command(plan), *options.extra_arguments]
+        # On the command line vLLM would write the key into its log.
+        self._process = KeptProcess(command, {**environment(plan), "VLLM_API_KEY": options.api_key}, log_path)
+        self._headless = headless(plan)
 
     @classmethod
     def start(
@@ -85,46 +84,56 @@ class Server:
         Raises:
             BcliError: the port is taken, vLLM ended or does not answer; nothing is left running.
         """
-        if not headless(plan):
-            require_free_port(options.host, options.port)
-        if not plan.server:
-            plan = plan_server(plan, options, paths.state_dir())
-        _write_generation_config(plan)
-        log_path = new_log_path(paths.state_dir(), f"serve-{Path(plan.model.name).name}")
-        server = cls(_spawn(plan, options, log_path), plan, options, log_path)
-        if headless(plan):
-            return server
+        server = cls.launch(plan, options)
         try:
-            server._wait_until_ready(on_progress, on_line)
+            server.wait_until_ready(on_progress=on_progress, on_line=on_line)
         except BaseException:
             server.stop()
             raise
         return server
 
+    @classmethod
+    def launch(cls, plan: Plan, options: ServeOptions, *, called: str = "") -> Server:
+        """Start a server and return it at once, long before it is ready.
+
+        Args:
+            plan: as for `start`.
+            options: as for `start`.
+            called: what to add to the name of its log.
+
+        Raises:
+            BcliError: the port is taken.
+        """
+        if not headless(plan):
+            require_free_port(options.host, options.port)
+        if not plan.server:
+            plan = plan_server(plan, options, paths.state_dir())
+        _write_generation_config(plan)
+        return cls(plan, options, new_log_path(paths.state_dir(), f"serve-{Path(plan.model.name).name}{called}"))
+
+    @property
+    def log_paths(self) -> tuple[Path, ...]:
+        """Return where vLLM writes."""
+        return (self.log_path,)
+
     def poll(self, within: float = 0) -> int | None:
         """Return vLLM's exit code, 128 and the signal for one that was killed; None if it runs on for some seconds."""
-        try:
-            return self._process.wait(within)
-        except subprocess.TimeoutExpired:
-            return None
+        return self._process.poll(within)
 
     def failure(self) -> BcliError:
         """Return why a server that has ended did so."""
-        return server_failure(f"its server {_ended(self._process.wait())}", self.log_path)
+        return server_failure(f"its server {self._process.how_it_ended()}", self.log_path)
+
+    def let_go(self) -> None:
+        """Have vLLM ended, without waiting for the end."""
+        self._process.let_go()
 
     def stop(self) -> None:
         """End vLLM and all its processes within 15 seconds; nothing happens when it has ended already.
 
         A second Ctrl-C, or whatever else is raised while this waits, ends it at once.
         """
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_SECONDS)
-        except BaseException:
-            self._process.send_signal(keeper.HURRY)
-            self._process.wait()
-            raise
+        self._process.stop()
 
     def __enter__(self) -> Server:
         return self
@@ -134,7 +143,14 @@ class Server:
     ) -> None:
         self.stop()
 
-    def _wait_until_ready(self, on_progress: Callable[[str], None], on_line: Callable[[str], None]) -> None:
+    def wait_until_ready(self, *, on_progress: Callable[[str], None], on_line: Callable[[str], None]) -> None:
+        """Return when the server has given an answer; one that only computes for another machine never does.
+
+        Raises:
+            BcliError: vLLM ended or does not answer.
+        """
+        if self._headless:
+            return
         told = "importing vLLM"
         on_progress(told)
         up = False
@@ -152,40 +168,9 @@ class Server:
         try:
             require_answer(self.url, self.model_name, self.api_key)
         except (OSError, http.client.HTTPException) as error:
-            if self.poll(_STOP_SECONDS) is not None:  # a server that broke off ends in a moment, and then tells why
+            if self.poll(_END_SECONDS) is not None:
                 raise self.failure() from error
             raise server_failure(f"its server does not answer: {error}", self.log_path) from error
-
-
-def _ended(code: int) -> str:
-    """Return in words how a process ended, from its exit code or 128 and a signal."""
-    known = {128 + each.value: each for each in signal.Signals}
-    if code not in known:
-        return f"ended with exit code {code}"
-    if known[code] is signal.SIGKILL:
-        return "was killed. If memory ran out, the kernel did it: dmesg | tail"
-    return f"was ended by {known[code].name}"
-
-
-def _spawn(plan: Plan, options: ServeOptions, log_path: Path) -> subprocess.Popen[bytes]:
-    variables = os.environ | environment(plan)
-    for name in ("VLLM_API_KEY", notify.VARIABLE):  # only bcli speaks to systemd
-        variables.pop(name, None)
-    if options.api_key is not None:
-        variables["VLLM_API_KEY"] = options.api_key  # on the command line vLLM would write it into its log
-    log_path.touch(mode=0o600)
-    with log_path.open("ab") as log:
-        return subprocess.Popen(
-            [
-                *(sys.executable, "-I", "-S", keeper.__file__),
-                *(sys.executable, *server_command(plan), *options.extra_arguments),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=variables,
-            start_new_session=True,
-        )
 
 
 def _write_generation_config(plan: Plan) -> None:

@@ -14,16 +14,33 @@ from baichuan_cli.hardware.system import System
 
 _CGROUPS = "/sys/fs/cgroup"
 
+#: Where distributions put tcmalloc: Debian and its kin by architecture, others in lib64. The small one is enough.
+_ALLOCATORS = tuple(
+    f"/usr/{folder}/{name}"
+    for name in ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
+    for folder in ("lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "lib64", "lib")
+)
+
 
 def look_at_host(system: System, devices: tuple[Device, ...] = ()) -> Machine:
     """Return the machine with these cards in it."""
+    core_ids = system.allowed_cores()
     return Machine(
         devices=devices,
         host_memory_bytes=min([_physical_memory(system), *_memory_limits(system)]),
-        cpu_cores=max(1, min([system.allowed_cores(), *_core_quotas(system)])),
+        cpu_cores=max(1, min([len(core_ids), *_core_quotas(system)])),
         cpu_flags=_cpu_flags(system),
         numa_nodes=max(1, len(system.glob("/sys/devices/system/node/node[0-9]*"))),
+        core_ids=core_ids,
+        speed_libraries=_speed_libraries(system),
     )
+
+
+def _speed_libraries(system: System) -> tuple[str, ...]:
+    """Return tcmalloc and the OpenMP that torch's CPU builds bring along, as far as they are here."""
+    allocator = next((path for path in _ALLOCATORS if system.path(path).exists()), None)
+    openmp = f"{system.prefix}/lib/libiomp5.so"
+    return tuple(filter(None, (allocator, openmp if system.path(openmp).exists() else None)))
 
 
 def _physical_memory(system: System) -> int:

@@ -121,10 +121,8 @@ def chat(
 
 def _look(wishes: Wishes, out: Output, *, explain: bool, dry_run: bool) -> ExitCode:
     """Show the settings, or the command that would start the engine."""
-    from baichuan_cli import paths
-    from baichuan_cli.cli.serve_report import show_command
+    from baichuan_cli.cli.serve_report import show_commands
     from baichuan_cli.engine.server import private_options
-    from baichuan_cli.plan.serving import plan_server
 
     plan, headline = make_plan(wishes, purpose="server")
     out.note(headline)
@@ -133,6 +131,5 @@ def _look(wishes: Wishes, out: Output, *, explain: bool, dry_run: bool) -> ExitC
     else:
         check(plan, out)
     if dry_run:
-        private = private_options()
-        show_command(plan_server(plan, private, paths.state_dir()), private, out)
+        show_commands([plan], private_options(), out)
     return ExitCode.REFUSED if plan.refusals else ExitCode.OK

@@ -30,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = os.environ.get("VLLM_API_KEY")
+        if body.get("prompt") == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         if key and self.headers["Authorization"] != f"Bearer {key}":
             self.reply(401, {"error": "Unauthorized"})
         elif BEHAVIOUR.get("die_at_first_answer"):
@@ -37,7 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         elif BEHAVIOUR.get("answer_status"):
             self.reply(BEHAVIOUR["answer_status"], {"error": {"message": "no such thing"}})
         else:
-            self.reply(200, {"model": body["model"], "choices": [{"text": "。"}]})
+            time.sleep(BEHAVIOUR.get("answer_seconds", 0))
+            self.reply(200, {"model": body["model"], "choices": [{"text": str(os.getpid())}]})
             if "crash_after_answer" in BEHAVIOUR:
                 print("RuntimeError: Engine core died", flush=True)
                 os._exit(BEHAVIOUR["crash_after_answer"])
@@ -58,7 +61,8 @@ def main() -> None:
     engine = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, 1); time.sleep(600)"])
     if record := os.environ.get("FAKE_VLLM_RECORD"):
         seen = {"argv": sys.argv[1:], "environment": dict(os.environ), "pids": [os.getpid(), engine.pid]}
-        Path(record).write_text(json.dumps(seen))
+        with Path(record).open("a") as file:
+            file.write(json.dumps(seen) + "\n")
     for line in BEHAVIOUR.get("log", ["INFO Starting to load model /models/demo..."]):
         print(line, flush=True)
     if "exit" in BEHAVIOUR:
