@@ -25,6 +25,7 @@ def test_what_is_no_path(given: str) -> None:
 
 def test_where_it_is_to_be_found() -> None:
     assert Address().url == "http://127.0.0.1:8001/"
+    assert [Address(host).everywhere for host in ("127.0.0.1", "0.0.0.0", "::")] == [False, True, True]
     assert Address("0.0.0.0", 80, "/bcli").url == "http://127.0.0.1:80/bcli/"
     assert Address("::", 81).url == "http://[::1]:81/"
     assert "secret" not in repr(Address(login=("ming", "secret")))

@@ -80,8 +80,10 @@ async def show_page(url: str, api_key: str | None, address: Address, listener: s
         await talk.look()
         with out.status("starting the page"):
             from baichuan_cli.web.launch import PageServer
+        everywhere = " and every other address of this machine" if address.everywhere else ""
+        kind = "models" if len(talk.models) > 1 else "model"
         names = ", ".join(f'"{model.name}"' for model in talk.models)
-        ready = f"ready  {address.url}   {'models' if len(talk.models) > 1 else 'model'} {names}   Ctrl-C stops"
+        ready = f"ready  {address.url}{everywhere}   {kind} {names}   Ctrl-C stops"
         await PageServer(talk, address, on_ready=lambda: out.note(ready)).serve([listener])
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from baichuan_cli.engine.ports import require_free_port
 from baichuan_cli.errors import BcliError, ExitCode
 
+#: Addresses that stand for all of a machine, and how a browser on it gets there.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -27,8 +30,13 @@ class Address:
     @property
     def url(self) -> str:
         """Return the page's address for a browser on this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        host = _EVERYWHERE.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.root_path}/"
+
+    @property
+    def everywhere(self) -> bool:
+        """Tell whether the page is at every address of this machine."""
+        return self.host in _EVERYWHERE
 
 
 def as_root_path(given: str) -> str:
