@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.paths import expand_home
 
 if TYPE_CHECKING:
     from baichuan_cli.bench.workload import Workload
@@ -95,7 +96,7 @@ def _file(dataset: str) -> Path | None:
         return None
     if dataset in DATASETS:
         return DATASETS[dataset].path
-    path = Path(dataset).expanduser()
+    path = expand_home(dataset)
     if path.suffix in (".json", ".jsonl"):
         return path
     raise BcliError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal, NamedTuple, get_args
 
 from baichuan_cli.errors import BcliError
+from baichuan_cli.similar import did_you_mean, similar
 
 Name = Literal[
     "help",
@@ -94,11 +94,10 @@ def parse(line: str) -> Command | str:
     word = typed["word"].lower()
     name = next((each for each in NAMES if each == word), None) or ALIASES.get(word)
     if name is None:
-        close = get_close_matches(word, [*NAMES, *ALIASES], n=1)
-        meant = f"Did you mean /{close[0]}? " if close else ""
+        meant = did_you_mean([f"/{name}" for name in similar(word, [*NAMES, *ALIASES], count=1)])
         raise BcliError(
             f"There is no command /{word}.",
-            hint=f"{meant}All of them: /help. To send it as a message, put a space before it.",
+            hint=f"{meant} All of them: /help. To send it as a message, put a space before it.".lstrip(),
         )
     argument = typed["argument"] or ""
     if argument and not COMMANDS[name].arguments:

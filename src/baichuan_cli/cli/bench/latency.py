@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from baichuan_cli.cli import options
-from baichuan_cli.cli.bench.offline import choose, finish, interruptible, open_session, plan_benchmark, run_path
+from baichuan_cli.cli.bench.offline import choose, finish, open_session, plan_benchmark, run_path
 from baichuan_cli.cli.bench.options import (
     BenchTemperatureOption,
     DatasetOption,
@@ -21,6 +21,7 @@ from baichuan_cli.cli.bench.ranges import whole_numbers
 from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
+from baichuan_cli.cli.stopping import stopping
 
 
 @takes_engine
@@ -56,7 +57,7 @@ def latency(
     chosen = choose(Wanted(dataset, input_len, output_len, max(sizes), seed), grounded.plan)
     path = run_path(output, grounded.plan.model.name)
     with (
-        interruptible(),
+        stopping("Nothing was saved."),
         open_session(grounded, out, verbose=verbose) as (session, shown),
         shown.status(f"{repeats} batches each of {', '.join(map(str, sizes))} …"),
     ):

@@ -83,19 +83,6 @@ def open_session(
         yield Session(plan, engine, ready, environment, doubts(environment), bounds), shown
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Say that nothing was saved where a person stops a measurement.
-
-    Raises:
-        BcliError: it was stopped.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise BcliError("Stopped. Nothing was saved.", exit_code=ExitCode.INTERRUPTED) from None
-
-
 def run_path(wanted: Path | None, name: str, suffix: str = ".json") -> Path:
     """Return where the run's file goes: as asked, or the next free MODEL-DATE-N in the current folder.
 

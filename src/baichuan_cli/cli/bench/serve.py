@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from baichuan_cli.cli import options
-from baichuan_cli.cli.bench.offline import finish, interruptible, run_path
+from baichuan_cli.cli.bench.offline import finish, run_path
 from baichuan_cli.cli.bench.options import (
     BenchTemperatureOption,
     DatasetOption,
@@ -23,6 +23,7 @@ from baichuan_cli.cli.completion import complete_model
 from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def serve(
         if url
         else own_server(served_model, wishes, out, verbose=verbose)
     )
-    with interruptible(), place as served:
+    with stopping("Nothing was saved."), place as served:
         chosen = choose_workload(wanted, served.model, served.max_model_len)
         path = run_path(output, served.name)
         asked = Asked(

@@ -16,6 +16,7 @@ from baichuan_cli.cli.bench.ranges import whole_numbers, words
 from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import DEFAULT_MODEL, Wishes, make_plan
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
@@ -113,20 +114,14 @@ def sweep(
         ]
         return results_of(measure_points, _engine_wishes(wishes, engine), jobs, Runs(repeats, warmup, temperature))
 
-    try:
-        with path.open("ab") as file:
-            for point in run(todo, points, measure):
-                kept = point.model_copy(update={"fixed": fixed})
-                file.write(kept.line())
-                file.flush()
-                points.append(kept)
-                out.note(_told(kept, len(points), total))
-    except KeyboardInterrupt:
-        raise BcliError(
-            f"Stopped. The points so far are in {path}.",
-            hint=f"To continue, run the same command with --output {path}",
-            exit_code=ExitCode.INTERRUPTED,
-        ) from None
+    again = f"To continue, run the same command with --output {path}"
+    with stopping(f"The points so far are in {path}.", again), path.open("ab") as file:
+        for point in run(todo, points, measure):
+            kept = point.model_copy(update={"fixed": fixed})
+            file.write(kept.line())
+            file.flush()
+            points.append(kept)
+            out.note(_told(kept, len(points), total))
     found = knees(points)
     if as_json:
         out.json(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from baichuan_cli.cli import options
-from baichuan_cli.cli.bench.offline import choose, finish, interruptible, open_session, plan_benchmark, run_path
+from baichuan_cli.cli.bench.offline import choose, finish, open_session, plan_benchmark, run_path
 from baichuan_cli.cli.bench.options import (
     BenchTemperatureOption,
     DatasetOption,
@@ -21,6 +21,7 @@ from baichuan_cli.cli.bench.options import (
 from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError
 
 
@@ -73,7 +74,7 @@ def throughput(
     chosen = choose(wanted, grounded.plan)
     path = run_path(output, grounded.plan.model.name)
     with (
-        interruptible(),
+        stopping("Nothing was saved."),
         open_session(grounded, out, verbose=verbose) as (session, shown),
         shown.status(f"{warmup} + {repeats} runs of {chosen.num_prompts} prompts …"),
     ):

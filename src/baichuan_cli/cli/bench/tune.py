@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from baichuan_cli.cli.bench.offline import choose, interruptible, plan_benchmark
+from baichuan_cli.cli.bench.offline import choose, plan_benchmark
 from baichuan_cli.cli.bench.options import InputLenOption, OutputLenOption
 from baichuan_cli.cli.bench.ranges import words
 from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
+from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.paths import expand_home
 
 if TYPE_CHECKING:
     from baichuan_cli.bench.choose import Wanted
@@ -72,7 +74,7 @@ def tune(
     out.note(f"{total} values of {', '.join(values)}; each starts an engine")
 
     def attempt(settings: Settings) -> Measured:
-        with interruptible():
+        with stopping("Nothing was saved."):
             return _measure(wishes, settings, wanted, repeats)
 
     baseline = attempt({})
@@ -149,4 +151,4 @@ def _extends(wishes: Wishes, profile: Profile) -> str:
     from baichuan_cli.hardware.files import looks_like_path
 
     given = wishes.profile
-    return str(Path(given).expanduser().resolve()) if given and looks_like_path(given) else profile.name
+    return str(expand_home(given).resolve()) if given and looks_like_path(given) else profile.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baichuan_cli.chat import archive, saved
@@ -12,6 +11,7 @@ from baichuan_cli.chat.events import AnswerDropped, Asked, RoundDropped, Setting
 from baichuan_cli.chat.transcript import Transcript
 from baichuan_cli.cli.chat.listing import show_list
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.paths import expand_home
 
 if TYPE_CHECKING:
     from baichuan_cli.chat.conversation import Round
@@ -174,7 +174,7 @@ def _save(session: Session, name: str) -> None:
     if not name:
         raise BcliError("/save needs a file.", hint="/save talk.json")
     _last(session)
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.exists() and path not in session.saved_to:
         raise BcliError(f"{path} exists already.", hint="Give another name.", exit_code=ExitCode.OUTPUT)
     saved.save(session.conversation, path)
@@ -195,7 +195,7 @@ def _load(session: Session, name: str) -> None:
         session.transcript.close()
         session.transcript = loaded
     else:
-        events = saved.load(Path(name).expanduser())
+        events = saved.load(expand_home(name))
         old = session.transcript
         session.transcript = old.successor()
         for event in events:

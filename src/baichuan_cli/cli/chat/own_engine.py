@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from baichuan_cli.catalog.model import ASSISTANT_ID, USER_ID, USER_TOKENS, Model
@@ -17,6 +16,7 @@ from baichuan_cli.cli.planning import Wishes, check, make_plan
 from baichuan_cli.engine.client import Client
 from baichuan_cli.engine.server import Server, private_options
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.paths import expand_home
 from baichuan_cli.tokenizer.load import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class OwnEngine:
             max_model_len=int(str(plan.settings["max_model_len"].value)),
         )
         self._wishes, self._plan, self.backend = wishes, replace(plan, model=model), backend
-        by_path = wishes.model is not None and (Path(str(wishes.model)).expanduser() / "config.json").exists()
+        by_path = wishes.model is not None and (expand_home(str(wishes.model)) / "config.json").exists()
         self.model = str(folder.absolute()) if by_path else model.name
         self.defaults = {name: each for name, each in plan.sampling.items() if name not in NO_CHAT_SETTINGS}
         if model is not plan.model and "stop_token_ids" in self.defaults:
