@@ -13,6 +13,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4
 
 _WIDTH, _HEIGHT = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 28, 12, 44
+_LEAST = 1e-300  # a span below it counts as none: a fifth of it could be too small for a float
 
 
 def draw(chart: Chart) -> str:
@@ -54,8 +55,8 @@ def _dots(placed: Sequence[Point], colour: str) -> str:
 def _axis(values: Sequence[float]) -> list[float]:
     """Return round ticks that span the values."""
     low, high = min(values), max(values)
-    if high == low:
-        high = low + (abs(low) or 1.0)
+    if high - low < _LEAST:
+        high = low + (abs(low) if abs(low) > _LEAST else 1.0)
     rough = (high - low) / 5
     power = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
