@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import Any
 
 from baichuan_cli.cli import options
 from baichuan_cli.cli.planning import Wishes
@@ -61,10 +61,10 @@ def takes_engine(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters(function: Callable[..., None]) -> dict[str, inspect.Parameter]:
-    hints = get_type_hints(function, include_extras=True)
+    # Of what defaults to None get_type_hints of Python 3.10 makes Optional[Annotated[…]], and Typer sees no option.
     return {
-        name: parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(function).parameters.items()
+        name: parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(function, eval_str=True).parameters.items()
     }
 
 
