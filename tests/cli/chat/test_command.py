@@ -188,6 +188,14 @@ def test_nothing_is_kept_with_no_save(bcli: Bcli, server: FakeServer, isolation:
     assert bcli("--list").stderr == "There is no conversation yet. Begin one: bcli chat\n"
 
 
+def test_a_password_in_the_address_is_neither_shown_nor_kept(bcli: Bcli, server: FakeServer, isolation: Path) -> None:
+    ran = bcli("--url", server.url.replace("//", "//wang:geheim@").removesuffix("/v1"), stdin="你好")
+    assert (ran.code, ran.stderr) == (0, f"demo at {server.url}\n")
+    [kept] = (isolation / "data" / "chats").iterdir()
+    assert "geheim" not in kept.read_text()
+    assert server.url in kept.read_text()
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "told"),
     [

@@ -48,19 +48,19 @@ def show_answer(
 ) -> Outcome:
     """Have the last question answered; the engine must be ready."""
     answering = _Answering(out, keep, on_trimmed)
-    error = None
+    failure = None
     finish: Finish = "stop"
     try:
         with silent_keyboard():
             asyncio.run(answering.run(engine, conversation, sampling))
     except (asyncio.CancelledError, KeyboardInterrupt):  # the second before the handler of signals is in place
         finish = "stopped"
-    except BcliError as failure:
-        finish, error = "failed", engine.cause_of(failure)
+    except BcliError as error:
+        finish, failure = "failed", error
     else:
         finish = "length" if answering.reason == "length" else "stop"
     answering.end(finish)
-    return Outcome(finish, answering.figures, error)
+    return Outcome(finish, answering.figures, engine.cause_of(failure) if failure else None)
 
 
 class _Answering:
@@ -115,6 +115,7 @@ class _Answering:
         if self._first is None:
             self._first = seconds
             self._waiting.close()
+        self.figures = Figures(None, self._first, seconds)
         self._view.feed(text)
         self._unkept += text
         if time.monotonic() - self._kept_at >= _SAVE_SECONDS:

@@ -91,13 +91,12 @@ def _system(session: Session, text: str) -> None:
 
 def _begin_anew(session: Session) -> None:
     """Go on in a new conversation with the same system prompt and settings; the old one stays kept."""
-    old = session.transcript
-    session.transcript = old.successor()
-    if old.conversation.system is not None:
-        session.record(SystemChanged(content=old.conversation.system))
-    for name, value in old.conversation.sampling.items():
+    old = session.conversation
+    session.go_on_with(session.transcript.successor())
+    if old.system is not None:
+        session.record(SystemChanged(content=old.system))
+    for name, value in old.sampling.items():
         session.record(SettingChanged.model_validate({"name": name, "value": value}))
-    old.close()
 
 
 def _retry(session: Session) -> None:
@@ -191,16 +190,12 @@ def _load(session: Session, name: str) -> None:
         path = archive.find(folder, name)
         if path == session.transcript.path:
             raise BcliError(f"{path.stem} is this conversation.")
-        loaded = Transcript.resume(path)
-        session.transcript.close()
-        session.transcript = loaded
+        session.go_on_with(Transcript.resume(path))
     else:
         events = saved.load(expand_home(name))
-        old = session.transcript
-        session.transcript = old.successor()
+        session.go_on_with(session.transcript.successor())
         for event in events:
             session.record(event)
-        old.close()
     session.show_where_it_stands()
 
 

@@ -64,7 +64,7 @@ class Engine(Protocol):
         """Let another model answer.
 
         Raises:
-            BcliError: it cannot; the one before goes on answering.
+            BcliError: it cannot.
         """
 
     def close(self) -> None:

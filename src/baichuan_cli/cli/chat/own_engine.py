@@ -13,7 +13,7 @@ from baichuan_cli.chat.backend import NO_CHAT_SETTINGS, TokenBackend
 from baichuan_cli.chat.keyboard import silent_keyboard
 from baichuan_cli.cli.first_start import first_start_told
 from baichuan_cli.cli.planning import Wishes, check, make_plan
-from baichuan_cli.engine.client import Client
+from baichuan_cli.engine.client import Client, ServerError
 from baichuan_cli.engine.server import Server, private_options
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.paths import expand_home
@@ -73,6 +73,8 @@ class OwnEngine:
     def cause_of(self, error: BcliError) -> BcliError:
         """Return what vLLM died of, if it has died."""
         assert self._server is not None
+        if isinstance(error, ServerError) and error.status is not None and error.status < 500:
+            return error  # it is well, and does not want this request
         return error if self._server.poll(_DYING_SECONDS) is None else self._server.failure()
 
     @property
@@ -88,7 +90,7 @@ class OwnEngine:
         return tuple(dict.fromkeys([*DEMO_NAMES, *default_store().names(), self.model]))
 
     def choose(self, model: str) -> None:
-        """Stop vLLM, and start it with another model."""
+        """Stop vLLM, and start it with another model, unless the plan for that is refused."""
         wishes = replace(self._wishes, model=model)
         plan, headline = make_plan(wishes, purpose="server")
         self._out.note(headline)

@@ -69,25 +69,27 @@ def converse(start: Start, out: Output) -> ExitCode:
 
 def _engine(start: Start, resumed: Conversation | None, out: Output) -> Engine:
     wishes, url = start.wishes, start.url or (resumed.url if resumed else None)
-    if wishes.model is None and resumed and resumed.url == url:
-        wishes = replace(wishes, model=resumed.model)
     if url is not None:
-        from baichuan_cli.cli.chat.running_server import RunningServer
+        from baichuan_cli.cli.chat.running_server import RunningServer, public_address
 
-        refuse_engine_options(wishes)
+        _refuse_engine_options(wishes)
         model = None if wishes.model is None else str(wishes.model)
+        if resumed and resumed.url == public_address(url):
+            model = model or resumed.model
         server = RunningServer(url, start.api_key, model, _asked(wishes))
         out.note(server.label)
         return server
     from baichuan_cli.cli.chat.own_engine import OwnEngine
 
+    if wishes.model is None and resumed:
+        wishes = replace(wishes, model=resumed.model)
     plan, headline = make_plan(wishes, purpose="server")
     out.note(headline)
     check(plan, out)
     return OwnEngine(wishes, plan, out, verbose=start.verbose)
 
 
-def refuse_engine_options(wishes: Wishes) -> None:
+def _refuse_engine_options(wishes: Wishes) -> None:
     """Refuse options that only an engine of our own could follow.
 
     Raises:

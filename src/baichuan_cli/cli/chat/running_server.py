@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 
 from baichuan_cli.chat.backend import MessageBackend
 from baichuan_cli.engine.client import Client
+from baichuan_cli.engine.endpoint import api_root, shown
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.plan.model import Setting
+
+
+def public_address(url: str) -> str:
+    """Return an address as it is shown and kept: whole, and without a user and password in it.
+
+    Raises:
+        BcliError: it is no address.
+    """
+    return shown(api_root(url))
 
 
 class RunningServer:
@@ -25,8 +35,9 @@ class RunningServer:
     """
 
     def __init__(self, url: str, api_key: str | None, model: str | None, defaults: Mapping[str, Setting]) -> None:
-        self.url = url
+        self.url = public_address(url)
         self.defaults = defaults
+        self._address = url
         self._api_key = api_key
         self.choose(model)
 
@@ -45,7 +56,7 @@ class RunningServer:
 
     def client(self) -> Client:
         """Return a client of the server."""
-        return Client(self.url, api_key=self._api_key)
+        return Client(self._address, api_key=self._api_key)
 
     def cause_of(self, error: BcliError) -> BcliError:
         """Return the error: the server's own words are all there is."""

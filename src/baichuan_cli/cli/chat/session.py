@@ -120,6 +120,12 @@ class Session:
                 self.out.error(error)
             self._unkept = error
 
+    def go_on_with(self, transcript: Transcript) -> None:
+        """Leave this conversation, which stays kept, for another one."""
+        self.transcript.close()
+        self.transcript = transcript
+        self._trimmed = None
+
     def settings(self) -> dict[str, Setting]:
         """Return how answers are sampled, by the names of vLLM's SamplingParams, and who says so."""
         from baichuan_cli.plan.model import Setting
