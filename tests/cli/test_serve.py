@@ -21,6 +21,7 @@ from baichuan_cli.engine.ports import free_port
 from baichuan_cli.errors import ExitCode
 from cli.in_process import Bcli, Ran, run_bcli
 from fakes.served import ServedVllm, no_process_left
+from plan.planning import CPU
 
 HEADLINE = "demo · cpu profile (no accelerator found) · vLLM 0.32.0 · bfloat16"
 
@@ -31,8 +32,7 @@ def bcli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     from baichuan_cli.plan.release import Release
 
     monkeypatch.setattr("baichuan_cli.cli.planning._release", lambda wanted: Release.parse(wanted or "0.32.0"))
-    monkeypatch.setattr("baichuan_cli.hardware.host._cpu_flags", lambda _: frozenset({"avx512_bf16"}))
-    monkeypatch.setattr("baichuan_cli.hardware.host._core_quotas", lambda _: [2])
+    monkeypatch.setattr("baichuan_cli.hardware.detect.look_at_host", lambda _: CPU)
     return lambda *arguments: run_bcli(("serve", *arguments), monkeypatch, capfd)
 
 

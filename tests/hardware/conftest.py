@@ -65,7 +65,7 @@ class RecordedMachine:
             environment=self.environment,
             may_open=lambda path: f"/{path.relative_to(self.root)}" not in self.closed,
             torch_folder=lambda: torch if torch.exists() else None,
-            allowed_cores=lambda: tuple(range(self.cores)),
+            allowed_cores=lambda: self.cores,
             prefix="/venv",
         )
 

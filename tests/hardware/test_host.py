@@ -52,7 +52,7 @@ def test_cgroup_v2_limits(machine: RecordedMachine) -> None:
 
     host = look_at_host(machine.system)
 
-    assert (host.host_memory_bytes, host.cpu_cores) == (16 * GIB, 3)
+    assert (host.host_memory_bytes, host.cpu_cores, host.visible_cores) == (16 * GIB, 3, 64)
 
 
 def test_cgroup_v2_inside_a_container_shows_only_its_own_folder(machine: RecordedMachine) -> None:
@@ -102,3 +102,12 @@ def test_without_proc_the_kernel_is_asked(machine: RecordedMachine) -> None:
     (machine.root / "proc/meminfo").unlink()
 
     assert look_at_host(machine.system).host_memory_bytes > 0
+
+
+def test_libraries_that_make_vllm_faster_are_found(machine: RecordedMachine) -> None:
+    tcmalloc, openmp = "/usr/lib64/libtcmalloc_minimal.so.4", "/venv/lib/libiomp5.so"
+    assert look_at_host(machine.system).speed_libraries == ()
+    machine.files({openmp: ""})
+    assert look_at_host(machine.system).speed_libraries == (openmp,)
+    machine.files({tcmalloc: "", "/usr/lib64/libtcmalloc.so.4": ""})
+    assert look_at_host(machine.system).speed_libraries == (tcmalloc, openmp)

@@ -20,7 +20,7 @@ def replica(
     profile: str, machine: Machine, part: int, parts: int, exported: dict[str, str] | None = None, **asked: Any
 ) -> Plan:
     model = "demo" if profile == "cpu" else "baichuan2-7b-chat"
-    made = plan(model, profile, "0.24.0", share(machine, part, parts), purpose="server", **asked)
+    made = plan(model, profile, "0.24.0", share(machine, parts), purpose="server", **asked)
     return for_replica(made, shipped_profile(profile), machine, exported or {}, part, parts)
 
 
@@ -28,12 +28,16 @@ def found(made: Plan) -> list[str]:
     return [each.message for each in made.findings if each.rule == "replicas"]
 
 
-def test_the_host_is_shared_out_evenly() -> None:
-    machine = replace(CPU, cpu_cores=5, core_ids=(2, 3, 5, 7, 11), host_memory_bytes=9 * GIB)
-    halves = [share(machine, part, 2) for part in range(2)]
-    assert [half.core_ids for half in halves] == [(2, 3), (5, 7)]
-    assert [(half.cpu_cores, half.host_memory_bytes) for half in halves] == [(2, 9 * GIB // 2)] * 2
-    assert share(cards("sm_80", 4), 0, 2).devices == cards("sm_80", 4).devices
+def test_the_host_is_shared_out_evenly_and_the_cards_are_not() -> None:
+    part = share(replace(cards("sm_80", 4), cpu_cores=5, visible_cores=5, host_memory_bytes=9 * GIB), 2)
+    assert (part.cpu_cores, part.visible_cores, part.host_memory_bytes) == (2, 5, 9 * GIB // 2)
+    assert len(part.devices) == 4
+
+
+def test_on_the_cpu_each_starts_threads_for_its_share_of_the_cores() -> None:
+    made = replica("cpu", replace(CPU, cpu_cores=8, visible_cores=8), 1, 4)
+    assert made.environment["OMP_NUM_THREADS"].value == 2
+    assert "CUDA_VISIBLE_DEVICES" not in made.environment
 
 
 @pytest.mark.parametrize(
@@ -69,9 +73,10 @@ def test_more_than_there_are_cores() -> None:
     assert found(replica("cpu", CPU, 0, 3)) == ["replicas 3: this machine has 2 cores."]
 
 
-def test_a_binding_of_the_persons_own_cannot_be_shared() -> None:
-    made = replica("cpu", CPU, 0, 2, {"VLLM_CPU_OMP_THREADS_BIND": "0-1"})
-    assert found(made) == ["VLLM_CPU_OMP_THREADS_BIND=0-1 is set: it would put all replicas on the same cores."]
+@pytest.mark.parametrize("variable", ["VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS"])
+def test_cores_that_a_person_gives_cannot_be_shared(variable: str) -> None:
+    made = replica("cpu", CPU, 0, 2, {variable: "1"})
+    assert found(made) == [f"{variable}=1 is set: every replica would take the same cores."]
 
 
 class TestRouter:

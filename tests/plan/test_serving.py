@@ -140,6 +140,13 @@ class TestSampling:
         assert (config["temperature"], config["max_new_tokens"]) == (0.9, 7)
         assert made.server["generation_config"].value != served().server["generation_config"].value
 
+    def test_what_no_server_can_hold_is_said(self) -> None:
+        layers = from_command_line({}, {"min_tokens": 3, "stop": ["。"]})
+        made = plan_server(plan(purpose="server", layers=layers), ServeOptions(), STATE)
+        assert [each.message for each in made.warnings] == [
+            "a server has no default for min_tokens 3 (--min-tokens), stop 。 (--stop): clients must send it"
+        ]
+
     def test_an_old_server_has_no_place_for_them_and_that_is_said(self) -> None:
         made = plan("baichuan2-7b-chat", "k100", "0.5.0", purpose="server")
         findings = plan_server(made, ServeOptions(), STATE).findings

@@ -90,7 +90,7 @@ def make_server_plans(wishes: Wishes, replicas: int) -> tuple[list[Plan], str]:
     detection = detect()
     plans = []
     for part in range(replicas):
-        made = _ground(wishes, detection, share(detection.machine, part, replicas), "server")
+        made = _ground(wishes, detection, share(detection.machine, replicas), "server")
         several = for_replica(made.plan, made.profile, detection.machine, os.environ, part, replicas)
         plans.append(several if replicas > 1 else made.plan)
     return plans, made.headline

@@ -24,14 +24,14 @@ _ALLOCATORS = tuple(
 
 def look_at_host(system: System, devices: tuple[Device, ...] = ()) -> Machine:
     """Return the machine with these cards in it."""
-    core_ids = system.allowed_cores()
+    visible_cores = system.allowed_cores()
     return Machine(
         devices=devices,
         host_memory_bytes=min([_physical_memory(system), *_memory_limits(system)]),
-        cpu_cores=max(1, min([len(core_ids), *_core_quotas(system)])),
+        cpu_cores=max(1, min([visible_cores, *_core_quotas(system)])),
         cpu_flags=_cpu_flags(system),
         numa_nodes=max(1, len(system.glob("/sys/devices/system/node/node[0-9]*"))),
-        core_ids=core_ids,
+        visible_cores=visible_cores,
         speed_libraries=_speed_libraries(system),
     )
 

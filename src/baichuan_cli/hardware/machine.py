@@ -24,6 +24,6 @@ class Machine:
     cpu_cores: int  # cores this process may run on
     cpu_flags: frozenset[str]  # as in /proc/cpuinfo: "avx512f", "avx512_bf16", "amx_bf16"
     numa_nodes: int = 1
-    core_ids: tuple[int, ...] = ()  # numbers of the cores that the scheduler gives; a quota may grant fewer of them
+    visible_cores: int = 0  # cores that programs see and make threads for, more than `cpu_cores` under a quota
     speed_libraries: tuple[str, ...] = ()  # files that make vLLM faster on the CPU when they are preloaded
     python: tuple[int, int] = sys.version_info[:2]

@@ -58,11 +58,9 @@ def torch_folder() -> Path | None:
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
-def allowed_cores() -> tuple[int, ...]:
-    """Return the numbers of the cores that the scheduler gives this process; a cgroup's quota is not counted."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
+def allowed_cores() -> int:
+    """Return the cores that the scheduler gives this process; a cgroup's quota is not counted."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ class System:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     may_open: Callable[[Path], bool] = may_open
     torch_folder: Callable[[], Path | None] = torch_folder
-    allowed_cores: Callable[[], tuple[int, ...]] = allowed_cores
+    allowed_cores: Callable[[], int] = allowed_cores
     prefix: str = sys.prefix  # of the Python environment
 
     def path(self, absolute: str) -> Path:

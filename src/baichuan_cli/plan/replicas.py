@@ -10,7 +10,8 @@ from baichuan_cli.hardware.profile import Profile
 from baichuan_cli.plan.model import Finding, Plan, Setting
 from baichuan_cli.plan.serving import ServeOptions
 
-_CORES = "VLLM_CPU_OMP_THREADS_BIND"
+#: Variables with which a person gives cores or threads to one server.
+_ONE_SERVERS = ("VLLM_CPU_OMP_THREADS_BIND", "OMP_NUM_THREADS")
 
 
 def for_replica(
@@ -64,13 +65,14 @@ def _findings(
             yield Finding(
                 "refusal", "replicas", f"replicas {parts}: this machine has {machine.cpu_cores} cores.", forceable=True
             )
-        if _CORES in exported:
-            yield Finding(
-                "refusal",
-                "replicas",
-                f"{_CORES}={exported[_CORES]} is set: it would put all replicas on the same cores.",
-                f"unset {_CORES}",
-            )
+        for name in _ONE_SERVERS:
+            if name in exported:
+                yield Finding(
+                    "refusal",
+                    "replicas",
+                    f"{name}={exported[name]} is set: every replica would take the same cores.",
+                    f"unset {name}",
+                )
     elif machine.devices and parts * _cards_each(plan) > len(machine.devices):
         yield Finding(
             "refusal",

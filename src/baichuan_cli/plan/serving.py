@@ -156,6 +156,9 @@ def _findings(plan: Plan, options: ServeOptions) -> Iterator[Finding]:
         )
     if not plan.release.matches(GENERATION_CONFIG):
         yield from _sampling_defaults(plan)
+    elif homeless := {name: setting for name, setting in plan.sampling.items() if name not in _GENERATION_CONFIG}:
+        given = ", ".join(f"{name} {show(setting.value)} ({setting.source})" for name, setting in homeless.items())
+        yield Finding("warning", "sampling_defaults", f"a server has no default for {given}: clients must send it")
 
 
 def _sampling_defaults(plan: Plan) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from baichuan_cli.plan.rules.attention import (
 )
 from baichuan_cli.plan.rules.checkpoint import in_tree_reading, loadable, remote_code
 from baichuan_cli.plan.rules.context import context_length
+from baichuan_cli.plan.rules.cpu_server import cpu_preload, cpu_threads
 from baichuan_cli.plan.rules.dtype import dtype
 from baichuan_cli.plan.rules.hardware import architecture, environment
 from baichuan_cli.plan.rules.machines import machines
@@ -59,12 +60,16 @@ RULES: tuple[Rule, ...] = (
     alibi_kv_cache,
     memory,
     cpu_memory,
+    cpu_threads,
+    cpu_preload,
     privacy,
 )
 
 #: Environment variables that a rule sets or reads; a person's own value of one is part of the plan.
 WATCHED_VARIABLES = (
     "VLLM_ALLOW_LONG_MAX_MODEL_LEN",
+    "LD_PRELOAD",
+    "OMP_NUM_THREADS",
     "VLLM_CPU_KVCACHE_SPACE",
     "VLLM_CPU_OMP_THREADS_BIND",
     ALLOWED_PLUGINS,
