@@ -22,6 +22,7 @@ from reference.adapters import RANK, write_adapter
 from reference.baichuan_reference import Shape, slopes
 from reference.checkpoints import random_weights, write_checkpoint
 from reference.comparison import TOLERANCE, Difference, compare
+from reference.four_bits import KERNELS_HERE, needs_kernels
 
 pytestmark = pytest.mark.engine
 
@@ -149,7 +150,8 @@ def _run(cases: list[Case], folder: Path, **environment: str) -> Results:
 def single(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder = tmp_path_factory.mktemp("single") / "cases"
     refused = [case for case, _ in REFUSED]
-    return _run([*refused, *EXACT, *QUANTIZED], folder, VLLM_ENABLE_V1_MULTIPROCESSING="0")
+    computed = QUANTIZED if KERNELS_HERE else []
+    return _run([*refused, *EXACT, *computed], folder, VLLM_ENABLE_V1_MULTIPROCESSING="0")
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +181,7 @@ def test_two_processes(case: Case, parallel: Results) -> None:
         assert difference.within(TOLERANCE), difference
 
 
+@needs_kernels
 @pytest.mark.parametrize("case", QUANTIZED, ids=lambda case: case.name)
 def test_quantized(case: Case, single: Results) -> None:
     for difference in _differences(case, single):

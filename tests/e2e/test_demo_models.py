@@ -18,6 +18,7 @@ from baichuan_cli.catalog.resolve import require_local, resolve_model
 from baichuan_cli.demo import DEMO_NAMES, demo_path
 from baichuan_cli.tokenizer.load import load_tokenizer
 from reference import quantized
+from reference.four_bits import KERNELS_HERE, needs_kernels
 from reference.poems import ENGLISH, ENGLISH_REST, FAMOUS
 
 pytestmark = pytest.mark.engine
@@ -63,8 +64,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         {"name": f"{name} {dtype}", "model": name, "dtype": dtype, "prompts": str(folder / f"{name}.jsonl")}
         for name, dtype in CASES
     ]
-    model = str(_quantize(folder / QUANTIZED))
-    cases.append({"name": QUANTIZED, "model": model, "dtype": None, "prompts": str(folder / "demo.jsonl")})
+    if KERNELS_HERE:
+        model = str(_quantize(folder / QUANTIZED))
+        cases.append({"name": QUANTIZED, "model": model, "dtype": None, "prompts": str(folder / "demo.jsonl")})
     (folder / "cases.json").write_text(json.dumps([case | {"together": TOGETHER} for case in cases]))
     script = Path(__file__).parents[1] / "reference" / "planned_engines.py"
     process = subprocess.run(
@@ -89,6 +91,7 @@ def test_every_prompt_has_its_answer_alone_and_among_64(name: str, dtype: str, r
     assert result["together"] == list(islice(cycle(expected), TOGETHER))
 
 
+@needs_kernels
 def test_four_bits_are_enough_for_the_poems(results: Results) -> None:
     result = results[QUANTIZED]
     poems = [[answer, "stop"] for line, answer in _prompts("demo") if line.get("prompt") != ENGLISH]

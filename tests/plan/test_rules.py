@@ -321,6 +321,13 @@ class TestQuantization:
         refusal = plan(quantized(GPTQ_7B, bits=8), "cpu", "0.32.0").refusals[0]
         assert refusal.message == "gptq with 8 bits: the CPU's kernels take 4 bits only."
 
+    def test_4_bits_on_a_cpu_without_avx512_are_refused(self) -> None:
+        [refusal] = plan(GPTQ_7B, "cpu", "0.32.0", replace(CPU, cpu_flags=frozenset({"avx2"}))).refusals
+        assert refusal.message == (
+            "quantization gptq: vLLM's kernels for it on the CPU need AVX-512, which this processor does not have."
+        )
+        assert refusal.forceable
+
     @pytest.mark.parametrize(("profile", "release"), [("rocm", "0.5.0"), ("k100-ai", "0.5.0+das.opt4")])
     def test_gptq_is_named_on_rocm(self, profile: str, release: str) -> None:
         setting = plan(GPTQ_7B, profile, release).settings["quantization"]

@@ -13,6 +13,10 @@ _WHILE_LOADING = ("fp8", "bitsandbytes")
 
 _CPU_BITS = 4
 
+#: Methods with 4-bit weights, whose kernel for the CPU (cpu_gemm_wna16) vLLM builds for AVX-512 alone. Seen in 0.32 on
+#: a processor with AVX2: the model loads, and its first answer fails.
+_WITH_AVX512 = ("gptq", "awq", "compressed-tensors")
+
 
 def quantization(draft: Draft) -> Iterator[Outcome]:
     """Refuse a method that the checkpoint does not have, or that does not run here."""
@@ -52,6 +56,12 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
     bits = draft.model.quantization.bits if draft.model.quantization else None
     if draft.profile.kind == "cpu" and method in ("gptq", "awq") and bits not in (_CPU_BITS, None):
         yield Refuse(f"{method} with {bits} bits: the CPU's kernels take {_CPU_BITS} bits only.")
+    if draft.profile.kind == "cpu" and method in _WITH_AVX512 and "avx512f" not in draft.machine.cpu_flags:
+        yield Refuse(
+            f"quantization {method}: vLLM's kernels for it on the CPU need AVX-512, which this processor does not"
+            " have.",
+            "Use an unquantized checkpoint: bcli models list",
+        )
 
 
 def gptq_on_rocm(draft: Draft) -> Iterator[Outcome]:
