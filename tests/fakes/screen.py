@@ -15,7 +15,7 @@ import pyte
 
 from fakes.terminal import Terminal, on_terminal
 
-PATIENCE = 60.0  # seconds that anything may take
+PATIENCE = 180.0  # seconds that anything may take; an engine starts slowly on a busy machine
 
 
 class _Emulator(pyte.HistoryScreen):

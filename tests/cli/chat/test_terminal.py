@@ -77,6 +77,12 @@ def test_a_whole_conversation_with_every_command(chat: Start, server: FakeServer
         assert say(screen, "/set temperature 0.3") == "temperature 0.3"
         assert say(screen, "/set") == "temperature  0.3  (/set)\ntop_k        5  (/set)"
         assert say(screen, "/set temperature default") == "temperature 0.5"
+        assert say(screen, "/set ignore_eos on") == "ignore_eos true"
+        assert say(screen, "/set") == (
+            "temperature     0.5  (--temperature)\ntop_k           5  (/set)\n"
+            "ignore_eos      true  (/set)\nstop_token_ids  none  (/set)"
+        )
+        assert say(screen, "/set ignore_eos default") == "ignore_eos is left to the server"
         assert say(screen, "/stats on") == "figures after every answer"
         assert without_numbers(say(screen, "再来")) == (
             f"{POEM[:12]}\n12 tokens in 0.0 s · first token 0.0 s · 0.0 tokens/s · prompt 20 tokens"

@@ -131,6 +131,8 @@ class Session:
         from baichuan_cli.plan.model import Setting
 
         chosen = {name: Setting(value, "/set", "") for name, value in self.conversation.sampling.items()}
+        if chosen.get("ignore_eos") and chosen["ignore_eos"].value:
+            chosen.setdefault("stop_token_ids", Setting((), "/set", ""))  # nothing ends an answer early
         return {**self.engine.defaults, **chosen}
 
     def sampling(self) -> dict[str, object]:
