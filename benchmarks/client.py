@@ -82,7 +82,8 @@ async def lateness(client: Client) -> list[float]:
         event.seconds - number * INTERVAL
         async for number, event in _numbered(client.complete("demo", PROMPT, {"max_tokens": PACED_TOKENS}))
     ]
-    return [seconds - min(came) for seconds in came]
+    earliest = min(came)
+    return [seconds - earliest for seconds in came]
 
 
 async def _numbered(events: AsyncIterator[Delta | Finish]) -> AsyncIterator[tuple[int, Delta]]:
