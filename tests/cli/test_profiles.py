@@ -138,13 +138,13 @@ forbidden        awq_marlin: vLLM 0.5.0 has no Marlin kernels on ROCm
 forbidden        fp8: no FP8 units on this card
 forbidden        gguf: not on ROCm in vLLM 0.5.0
 forbidden        bitsandbytes: not on ROCm in vLLM 0.5.0
+doubtful         gptq: garbled answers of a 4-bit Qwen were reported on this card
 must not be set  HSA_OVERRIDE_GFX_VERSION: it hides the card's real architecture
 must not be set  ROCR_VISIBLE_DEVICES: choose cards with HIP_VISIBLE_DEVICES instead
 must not be set  LLAMA_NN: the vendor's vLLM sets it by itself, for each model
 vLLM             >=0.5.0,<0.6
 note             Choose cards with HIP_VISIBLE_DEVICES; this card needs it set, for example HIP_VISIBLE_DEVICES=0.
 note             The vendor's image with vLLM 0.5.0 is custom:vllm0.5.0-dtk24.04.1-ubuntu20.04-py310-zk-v1.
-note             Garbled answers of a Qwen GPTQ int4 model were reported. Compare with an unquantized model first.
 note             Driver errors were reported on UOS 1050u1a; the vendor recommends Kylin V10 SP2.
 
 setting                     value    when             because

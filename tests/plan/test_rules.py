@@ -107,6 +107,20 @@ class TestHardware:
         warnings = plan(BASE_7B, "k100", "0.5.0", cards("gfx928", memory_gib=64)).warnings
         assert "profile k100 is about gfx926, and this machine has gfx928 (gfx928)" in [w.message for w in warnings]
 
+    def test_the_first_release_wants_avx512_on_the_cpu(self) -> None:
+        old = replace(CPU, cpu_flags=frozenset({"avx2"}))
+        assert plan("demo", "cpu", "0.5.0+cpu", old).refusals == (
+            Finding(
+                "refusal",
+                "cpu_kernels",
+                "vLLM 0.5.0+cpu on the CPU needs AVX-512, which this processor does not have.",
+                "Use vLLM 0.5.1 or later.",
+                forceable=True,
+            ),
+        )
+        assert not plan("demo", "cpu", "0.5.1", old).refusals
+        assert not plan("demo", "cpu", "0.5.0").refusals
+
     def test_a_harmful_variable(self) -> None:
         exported = Layer("environment", environment={"HSA_OVERRIDE_GFX_VERSION": "9.0.6"})
         warnings = plan(BASE_7B, "k100", "0.5.0", layers=(exported,)).warnings
@@ -312,6 +326,29 @@ class TestQuantization:
     def test_a_method_that_a_checkpoint_alone_names_stays_refused(self) -> None:
         model = quantized(GPTQ_7B, method="slimquant_w4a8")
         assert refusals(plan(model, "k100-ai", "0.18.1")) == [("quantization", True)]
+
+    @pytest.mark.parametrize(
+        ("method", "profile", "release", "doubt"),
+        [
+            ("gptq", "z100l", "0.5.0", "garbled answers of a 4-bit Qwen were reported on this card"),
+            ("gptq", "k100", "0.5.0", None),
+            (
+                "awq",
+                "k100-ai",
+                "0.5.0+das.opt4",
+                "the vendor's LMSlim gave garbled answers before 0.2.1, and the image of vLLM 0.5.0 holds 0.1.1",
+            ),
+            ("awq", "k100-ai", "0.6.2", None),
+        ],
+    )
+    def test_reports_of_wrong_answers_are_told(
+        self, method: str, profile: str, release: str, doubt: str | None
+    ) -> None:
+        found = plan(quantized(GPTQ_7B, method=method), profile, release).findings
+        hint = "Compare its answers with those of an unquantized checkpoint before you trust them."
+        assert [(f.severity, f.message, f.hint) for f in found if f.rule == "quantization"] == (
+            [("warning", f"quantization {method} on {profile}: {doubt}", hint)] if doubt else []
+        )
 
     def test_fp8_while_loading(self) -> None:
         assert not plan(BASE_7B, "cuda", "0.26.0", H100, quantization="fp8").refusals
@@ -626,7 +663,9 @@ class TestMemory:
     def test_a_larger_split_is_chosen(self) -> None:
         made = plan(BASE_13B, "z100l", "0.5.0")
         assert made.settings["tensor_parallel_size"] == Setting(
-            2, "rule memory", "weights 25.9 GiB + KV 3.1 GiB + 1.5 GiB > 0.90 × 32 GiB on one card"
+            2,
+            "rule memory",
+            "weights 25.9 GiB + KV 3.1 GiB + 1.5 GiB > 0.90 × 32 GiB on one card; --max-model-len 1792 would fit",
         )
         assert not made.refusals
 

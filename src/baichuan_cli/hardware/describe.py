@@ -17,6 +17,7 @@ def hardware_facts(profile: Profile) -> list[tuple[str, str]]:
         ("dtypes", ", ".join(hardware.dtypes)),
         ("quantizations", ", ".join(hardware.quantizations)),
         *(("forbidden", f"{name}: {why}") for name, why in hardware.forbidden_quantizations.items()),
+        *(("doubtful", f"{name}: {why}") for name, why in hardware.doubtful_quantizations.items()),
         *(("must not be set", f"{name}: {why}") for name, why in profile.forbidden_environment.items()),
         ("vLLM", hardware.vllm),
     ]
@@ -33,6 +34,7 @@ def preference_rows(profile: Profile) -> list[tuple[str, str, str, str]]:
             rows.append(("dtypes", ", ".join(condition.dtypes), when, "instead of the hardware's list"))
         if condition.quantizations:
             rows.append(("quantizations", ", ".join(condition.quantizations), when, "in addition"))
+        rows += [("doubtful", name, when, why) for name, why in condition.doubtful_quantizations.items()]
         everything = {**condition.settings, **condition.environment}
         rows += [_row(name, preference, when) for name, preference in everything.items()]
     return rows

@@ -7,7 +7,7 @@ from typing import Any
 
 #: Sections that are merged entry by entry, with those inside them; any other key of the child replaces the parent's.
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "hardware": ("unsupported_architectures", "forbidden_quantizations"),
+    "hardware": ("unsupported_architectures", "forbidden_quantizations", "doubtful_quantizations"),
     "settings": (),
     "environment": (),
     "forbidden_environment": (),

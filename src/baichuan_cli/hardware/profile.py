@@ -75,6 +75,7 @@ class Hardware(_Strict):
     dtypes: tuple[Dtype, ...]  # what it computes natively
     quantizations: tuple[str, ...] = ()  # methods known to work
     forbidden_quantizations: Mapping[str, str] = {}  # method -> reason
+    doubtful_quantizations: Mapping[str, str] = {}  # method -> what was reported of it
     vllm: VersionRange = ">=0.5.0"
     memory_bandwidth_gb_s: float | None = Field(default=None, gt=0)
     peak_tflops: float | None = Field(default=None, gt=0)  # dense, in the preferred 16-bit dtype
@@ -92,6 +93,7 @@ class Condition(_Strict):
     cpu_flags: tuple[str, ...] = ()  # any of these
     dtypes: tuple[Dtype, ...] = ()  # what it computes natively, instead of the hardware's list
     quantizations: tuple[str, ...] = ()  # methods that work in addition
+    doubtful_quantizations: Mapping[str, str] = {}  # method -> what was reported of it, in addition
     settings: Settings = {}
     environment: Environment = {}
 
@@ -160,3 +162,11 @@ class Profile(_Strict):
             name for condition in self.conditions if condition.holds(release) for name in condition.quantizations
         )
         return self.hardware.quantizations + extra
+
+    def doubts_at(self, release: Release) -> dict[str, str]:
+        """Return the quantization methods whose answers are in doubt on a release, with what was reported."""
+        doubts = dict(self.hardware.doubtful_quantizations)
+        for condition in self.conditions:
+            if condition.holds(release):
+                doubts.update(condition.doubtful_quantizations)
+        return doubts

@@ -18,7 +18,7 @@ from baichuan_cli.plan.rules.checkpoint import in_tree_reading, loadable, remote
 from baichuan_cli.plan.rules.context import context_length
 from baichuan_cli.plan.rules.cpu_server import cpu_preload, cpu_threads
 from baichuan_cli.plan.rules.dtype import dtype
-from baichuan_cli.plan.rules.hardware import architecture, environment
+from baichuan_cli.plan.rules.hardware import architecture, cpu_kernels, environment
 from baichuan_cli.plan.rules.machines import machines
 from baichuan_cli.plan.rules.memory import cpu_memory, memory
 from baichuan_cli.plan.rules.parallel import cards, cpu_ranks, pipeline_parallel, tensor_parallel
@@ -33,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     python,
     hardware_release,
     architecture,
+    cpu_kernels,
     environment,
     plugin_allowed,
     loadable,

@@ -33,3 +33,15 @@ def environment(draft: Draft) -> Iterator[Outcome]:
             continue
         if name in draft.exported:
             yield Warn(f"{name}={draft.exported[name]} is set: {reason}", f"unset {name}")
+
+
+def cpu_kernels(draft: Draft) -> Iterator[Outcome]:
+    """Refuse vLLM 0.5.0 on a processor without AVX-512: its kernels for the CPU were written in nothing else.
+
+    AVX2 came with 0.5.1.
+    """
+    if draft.profile.kind == "cpu" and draft.release.matches("<0.5.1") and "avx512f" not in draft.machine.cpu_flags:
+        yield Refuse(
+            f"vLLM {draft.release} on the CPU needs AVX-512, which this processor does not have.",
+            "Use vLLM 0.5.1 or later.",
+        )

@@ -69,13 +69,15 @@ def memory(draft: Draft) -> Iterator[Outcome]:
         f"{need} > {draft.memory_share:.2f} × {_whole_gib(card)}"
         f" on {'one card' if cards == 1 else f'each of {cards} cards'}"
     )
+    shorter = need.longest(budget - need.weights - _OVERHEAD_BYTES)
     larger = [each for each in possible_sizes(draft) if each > size and _need(draft, each).total <= budget]
     if larger and "tensor_parallel_size" not in draft.chosen:
-        yield Set("tensor_parallel_size", larger[0], shortage)
+        alone = f"; --max-model-len {shorter} would fit" if shorter else ""
+        yield Set("tensor_parallel_size", larger[0], shortage + alone)
         return
     ways = [f"--tensor-parallel-size {larger[0]}"] if larger else []
-    if length := need.longest(budget - need.weights - _OVERHEAD_BYTES):
-        ways.append(f"--max-model-len {length}")
+    if shorter:
+        ways.append(f"--max-model-len {shorter}")
     if draft.model.quantization is None and draft.profile.quantizations_at(draft.release):
         ways.append("a quantized checkpoint (bcli models list)")
     yield Refuse(f"{draft.model.name} does not fit: {shortage}.", f"Use {' or '.join(ways)}." if ways else "")
