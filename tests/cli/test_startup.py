@@ -32,6 +32,7 @@ def test_help_imports_nothing_heavy() -> None:
         ["bench", "serve"],
         ["bench", "report"],
         ["bench", "tune"],
+        ["doctor"],
     ):
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *command, "--help"], capture_output=True, text=True, check=True

@@ -12,7 +12,7 @@ from baichuan_cli.hardware.machine import Device
 from baichuan_cli.hardware.system import CommandResult, System, run_command
 
 if TYPE_CHECKING:
-    from conftest import RecordedMachine
+    from fakes.recorded_machine import RecordedMachine
 
 GIB = 2**30
 DCU_FILES = {"/dev/kfd": "", "/dev/mkfd": "", "/sys/module/hycu/version": "6.3.13-V1.12.0\n"}

@@ -9,7 +9,7 @@ import pytest
 from baichuan_cli.hardware.host import look_at_host
 
 if TYPE_CHECKING:
-    from conftest import RecordedMachine
+    from fakes.recorded_machine import RecordedMachine
 
 GIB = 2**30
 CPUINFO = """processor\t: 0

@@ -74,7 +74,7 @@ def make_grounded_plan(wishes: Wishes, *, purpose: Purpose) -> Grounded:
     from baichuan_cli.hardware.detect import detect
 
     detection = detect()
-    return _ground(wishes, detection, detection.machine, purpose)
+    return ground(wishes, detection, detection.machine, purpose)
 
 
 def make_server_plans(wishes: Wishes, replicas: int) -> tuple[list[Plan], str]:
@@ -90,13 +90,18 @@ def make_server_plans(wishes: Wishes, replicas: int) -> tuple[list[Plan], str]:
     detection = detect()
     plans = []
     for part in range(replicas):
-        made = _ground(wishes, detection, share(detection.machine, replicas), "server")
+        made = ground(wishes, detection, share(detection.machine, replicas), "server")
         several = for_replica(made.plan, made.profile, detection.machine, os.environ, part, replicas)
         plans.append(several if replicas > 1 else made.plan)
     return plans, made.headline
 
 
-def _ground(wishes: Wishes, detection: Detection, machine: Machine, purpose: Purpose) -> Grounded:
+def ground(wishes: Wishes, detection: Detection, machine: Machine, purpose: Purpose) -> Grounded:
+    """Return the plan, as `make_grounded_plan` does, for what was detected before.
+
+    Raises:
+        BcliError: as `make_plan`.
+    """
     from baichuan_cli.catalog.resolve import resolve_model
     from baichuan_cli.hardware.files import user_profiles_dir
     from baichuan_cli.hardware.load import load_profile

@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command wrote; `problem` says in a few words why there is nothing, and is empty when all went well."""
+    """What a command wrote; `problem` says in a few words what went wrong, and is empty when all went well."""
 
     stdout: str = ""
     problem: str = ""
@@ -37,8 +37,9 @@ def run_command(command: Sequence[str], *, timeout: float = TIMEOUT_SECONDS) -> 
         )
     except FileNotFoundError:
         return CommandResult(problem="not found")
-    except subprocess.TimeoutExpired:
-        return CommandResult(problem=f"no answer within {timeout:g} s")
+    except subprocess.TimeoutExpired as late:
+        partly = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else ""
+        return CommandResult(partly, f"no answer within {timeout:g} s")
     except OSError as error:
         return CommandResult(problem=error.strerror or str(error))
     if done.returncode != 0:

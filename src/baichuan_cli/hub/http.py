@@ -70,8 +70,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 @contextmanager
-def open_url(url: str, headers: Mapping[str, str], offset: int = 0, data: bytes | None = None) -> Iterator[Content]:
-    """Open a URL at a byte; with `data`, by POST.
+def open_url(
+    url: str,
+    headers: Mapping[str, str],
+    offset: int = 0,
+    data: bytes | None = None,
+    *,
+    silence: float = _SILENCE_SECONDS,
+) -> Iterator[Content]:
+    """Open a URL at a byte; with `data`, by POST. After `silence` seconds without a byte it is taken as broken.
 
     Raises:
         TemporaryProblem: the server is busy or cannot be reached.
@@ -83,11 +90,13 @@ def open_url(url: str, headers: Mapping[str, str], offset: int = 0, data: bytes 
     wanted = {"Accept-Encoding": "identity", **headers}  # compression would make offsets meaningless
     if offset:
         wanted["Range"] = f"bytes={offset}-"
-    with _respond(urllib.request.Request(url, data=data, headers=wanted)) as response:
+    with _respond(urllib.request.Request(url, data=data, headers=wanted), silence) as response:
         yield _Body(response, _start(response, offset))
 
 
-def read_all(url: str, headers: Mapping[str, str], data: bytes | None = None) -> bytes:
+def read_all(
+    url: str, headers: Mapping[str, str], data: bytes | None = None, *, silence: float = _SILENCE_SECONDS
+) -> bytes:
     """Return what an address holds, an answer of an API for instance; it may be 16 MiB long.
 
     Raises:
@@ -95,7 +104,7 @@ def read_all(url: str, headers: Mapping[str, str], data: bytes | None = None) ->
     """
     answer = bytearray()
     buffer = memoryview(bytearray(1 << 16))
-    with open_url(url, headers, data=data) as content:
+    with open_url(url, headers, data=data, silence=silence) as content:
         while count := content.readinto(buffer):
             answer += buffer[:count]
             if len(answer) > _LONGEST_ANSWER:
@@ -103,10 +112,10 @@ def read_all(url: str, headers: Mapping[str, str], data: bytes | None = None) ->
     return bytes(answer)
 
 
-def _respond(request: urllib.request.Request) -> Any:
+def _respond(request: urllib.request.Request, silence: float) -> Any:
     try:
         opener = urllib.request.build_opener(_Redirects(), urllib.request.ProxyHandler(proxies()))
-        return opener.open(request, timeout=_SILENCE_SECONDS)
+        return opener.open(request, timeout=silence)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
