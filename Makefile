@@ -17,9 +17,11 @@ check: set-up
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python tools/write_cli_reference.py --check
+	$(BIN)/python tools/write_profile_tables.py --check
 
-docs: set-up            ## write docs/cli.md from the commands
+docs: set-up            ## write docs/cli.md from the commands, docs/profiles/ from the plans
 	$(BIN)/python tools/write_cli_reference.py
+	$(BIN)/python tools/write_profile_tables.py
 
 set-up:
 	@$(PYTHON) tools/set_up.py

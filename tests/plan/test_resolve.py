@@ -124,7 +124,7 @@ def test_silent_wrongness_is_never_forceable(situation: dict, asked: dict) -> No
         assert not release.matches(">=0.8.3,<0.9.0.1")
     if passed and alibi:
         assert made.settings["attention_backend"].value != "FLASHINFER"
-        assert not (made.profile_name == "rocm" and release.matches("<0.6"))
+        assert not (made.profile_name == "rocm" and release.matches("<0.5.4"))
     if passed and not alibi:
         assert made.settings["max_model_len"].value <= made.model.architecture.context_length
     assert not {finding.rule for finding in made.findings if finding.forceable} & SILENTLY_WRONG

@@ -159,7 +159,8 @@ class TestPlugins:
         ("exported", "expected"),
         [
             ("hcu,hcu_model,hcu_ops,baichuan", []),
-            ("hcu,hcu_model,hcu_ops", [("environment", "warning"), ("plugin_allowed", "refusal")]),
+            ("hcu,hcu_model,hcu_ops", [("plugin_allowed", "refusal")]),
+            ("baichuan", [("environment", "warning")]),  # without the vendor's the card is not found
         ],
     )
     def test_the_vendors_plugins_beside_ours(self, exported: str, expected: list[tuple[str, str]]) -> None:
@@ -167,6 +168,22 @@ class TestPlugins:
         made = plan("demo", "k100-ai", "0.25.1", cards("gfx928", memory_gib=64), layers=(layer,))
         assert [(each.rule, each.severity) for each in made.findings] == expected
         assert made.environment["VLLM_PLUGINS"] == Setting(exported, "environment", "exported by you")
+
+    @pytest.mark.parametrize(("release", "expected"), [("0.24.0", 1), ("0.5.5", 1), ("0.5.4", 0)])
+    def test_where_baichuan_is_part_of_vllm_ours_still_reads_configuration_and_tokenizer(
+        self, release: str, expected: int
+    ) -> None:
+        layer = Layer("environment", environment={"VLLM_PLUGINS": "hcu"})
+        found = [
+            each for each in plan("demo", "cpu", release, layers=(layer,)).warnings if each.rule == "plugin_allowed"
+        ]
+        assert [(each.message, each.hint) for each in found] == [
+            (
+                f"VLLM_PLUGINS=hcu is set: it keeps bcli's plugin baichuan out, and vLLM {release} may ask for the"
+                " checkpoint's own code",
+                "unset VLLM_PLUGINS, or export VLLM_PLUGINS=hcu,baichuan",
+            )
+        ] * expected
 
     def test_the_name_is_that_of_the_entry_point(self) -> None:
         from importlib.metadata import entry_points
@@ -589,6 +606,8 @@ class TestAttention:
         ("profile", "release", "expected"),
         [
             ("rocm", "0.5.0", [("refusal", False)]),  # upstream's source is known to be wrong
+            ("rocm", "0.5.3", [("refusal", False)]),
+            ("rocm", "0.5.4", []),
             ("rocm", "0.8.5", []),
             ("rocm", "0.32.0", []),
             ("k100", "0.5.0+das.opt4.dtk24043", [("warning", False)]),  # the vendor's later build is not known

@@ -82,13 +82,13 @@ def _needs_care(draft: Draft) -> bool:
 
 
 def alibi_on_rocm(draft: Draft) -> Iterator[Outcome]:
-    """Refuse upstream 0.5, whose prefill never gets the slopes, and switch Triton's prefill off before 0.9.
+    """Refuse the first releases, whose prefill does not get the slopes, and switch Triton's prefill off before 0.9.
 
     From 0.5.1 on that kernel takes the mask of a batch's first sequence for all of them. The other kernels are right
     from 0.5.4 on (read there, in 0.6.2, in 0.7.2 and in 0.8.5).
     """
     if draft.profile.kind == "rocm" and draft.alibi:
-        if draft.release.matches("<0.6"):
+        if draft.release.matches("<0.5.4"):
             yield Forbid(
                 f"vLLM {draft.release} on ROCm ignores ALiBi in prefill; {draft.model.name} would answer wrongly.",
                 "Use vLLM 0.9 or later, or a 7B model.",

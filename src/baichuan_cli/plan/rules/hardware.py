@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baichuan_cli.plan.draft import Draft, Outcome, Refuse, Warn
-from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, allows_ours
+from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, others
 
 
 def architecture(draft: Draft) -> Iterator[Outcome]:
@@ -26,10 +26,10 @@ def architecture(draft: Draft) -> Iterator[Outcome]:
 def environment(draft: Draft) -> Iterator[Outcome]:
     """Warn of exported variables that do harm on this hardware.
 
-    Who names bcli's plugin in the list of plugins knows what the list does, and has made it for this.
+    A list of plugins that names more than bcli's was made for this hardware: nobody else has reason to write one.
     """
     for name, reason in draft.profile.forbidden_environment.items():
-        if name == ALLOWED_PLUGINS and allows_ours(draft.exported.get(name, "")):
+        if name == ALLOWED_PLUGINS and others(draft.exported.get(name, "")):
             continue
         if name in draft.exported:
             yield Warn(f"{name}={draft.exported[name]} is set: {reason}", f"unset {name}")

@@ -15,7 +15,7 @@ from baichuan_cli.plan.rules.parallel import possible_sizes
 from baichuan_cli.sizes import GIB
 
 #: Activations, CUDA context and vLLM's own buffers.
-_OVERHEAD_BYTES = int(1.5 * GIB)
+OVERHEAD_BYTES = int(1.5 * GIB)
 
 #: Full sequences that the CPU's KV cache should hold, so that a batch keeps the cores busy.
 _CPU_SEQUENCES = 8
@@ -41,14 +41,14 @@ class Need:
     @property
     def total(self) -> int:
         """Return everything."""
-        return self.weights + self.kv + _OVERHEAD_BYTES
+        return self.weights + self.kv + OVERHEAD_BYTES
 
     def longest(self, free: float) -> int:
         """Return the longest sequence that fits beside the weights, in tokens: a multiple of 256, or 0."""
         return max(0, int(free) // self.kv_token // _SHORTEST * _SHORTEST)
 
     def __str__(self) -> str:
-        overhead = _OVERHEAD_BYTES / GIB
+        overhead = OVERHEAD_BYTES / GIB
         return f"weights {_gib(self.weights)} + KV {_gib(self.kv)} + {overhead:g} GiB"
 
 
@@ -69,7 +69,7 @@ def memory(draft: Draft) -> Iterator[Outcome]:
         f"{need} > {draft.memory_share:.2f} × {_whole_gib(card)}"
         f" on {'one card' if cards == 1 else f'each of {cards} cards'}"
     )
-    shorter = need.longest(budget - need.weights - _OVERHEAD_BYTES)
+    shorter = need.longest(budget - need.weights - OVERHEAD_BYTES)
     larger = [each for each in possible_sizes(draft) if each > size and _need(draft, each).total <= budget]
     if larger and "tensor_parallel_size" not in draft.chosen:
         alone = f"; --max-model-len {shorter} would fit" if shorter else ""
@@ -94,7 +94,7 @@ def cpu_memory(draft: Draft) -> Iterator[Outcome]:
     ranks = draft.tensor_parallel_size * draft.pipeline_parallel_size
     budget = draft.memory_share * draft.machine.host_memory_bytes / ranks
     need = _need(draft, draft.tensor_parallel_size)
-    free = int(budget - need.weights - _OVERHEAD_BYTES) // GIB
+    free = int(budget - need.weights - OVERHEAD_BYTES) // GIB
     least = math.ceil(need.kv / GIB)
     host = f"{draft.memory_share:.2f} × {_whole_gib(draft.machine.host_memory_bytes)} of this machine"
     if _CPU_SPACE in draft.environment:
@@ -108,7 +108,10 @@ def cpu_memory(draft: Draft) -> Iterator[Outcome]:
         space = min(free, math.ceil(_CPU_SEQUENCES * need.kv / GIB))
         sequences = space * GIB // need.kv
         yield Export(
-            _CPU_SPACE, space, f"GiB, room for {sequences} sequences of {need.tokens} tokens; {free} GiB are free"
+            _CPU_SPACE,
+            space,
+            f"GiB, room for {sequences} sequence{'s' if sequences > 1 else ''} of {need.tokens} tokens;"
+            f" {free} GiB are free",
         )
 
 

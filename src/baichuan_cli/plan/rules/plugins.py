@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baichuan_cli.plan.draft import Draft, Outcome, Refuse
-from baichuan_cli.plan.releases import BAICHUAN_IN_TREE
+from baichuan_cli.plan.draft import Draft, Outcome, Refuse, Warn
+from baichuan_cli.plan.releases import BAICHUAN_IN_TREE, PLUGINS
 
 ALLOWED_PLUGINS = "VLLM_PLUGINS"
 
@@ -13,18 +13,24 @@ _OURS = "baichuan"  # the entry point's name
 
 
 def plugin_allowed(draft: Draft) -> Iterator[Outcome]:
-    """Refuse a list of allowed plugins without bcli's where vLLM has no Baichuan of its own."""
+    """Refuse a list of allowed plugins without bcli's where vLLM has no Baichuan of its own, and warn elsewhere."""
     exported = draft.exported.get(ALLOWED_PLUGINS)
-    if exported is None or allows_ours(exported) or draft.release.matches(BAICHUAN_IN_TREE):
+    if exported is None or _allows_ours(exported) or not draft.release.matches(PLUGINS):
         return
-    others = [name.strip() for name in exported.split(",") if name.strip() not in ("", _OURS)]
-    yield Refuse(
-        f"{ALLOWED_PLUGINS}={exported} is set: it keeps bcli's plugin {_OURS} out, and vLLM {draft.release} has no"
-        " Baichuan without it.",
-        f"unset {ALLOWED_PLUGINS}, or export {ALLOWED_PLUGINS}={','.join((*others, _OURS))}",
-    )
+    message = f"{ALLOWED_PLUGINS}={exported} is set: it keeps bcli's plugin {_OURS} out, and vLLM {draft.release}"
+    hint = f"unset {ALLOWED_PLUGINS}, or export {ALLOWED_PLUGINS}={','.join((*others(exported), _OURS))}"
+    if draft.release.matches(BAICHUAN_IN_TREE):
+        yield Warn(f"{message} may ask for the checkpoint's own code", hint)
+    else:
+        yield Refuse(f"{message} has no Baichuan without it.", hint)
 
 
-def allows_ours(exported: str) -> bool:
+def others(exported: str) -> tuple[str, ...]:
+    """Return the names in a value of VLLM_PLUGINS besides that of bcli's plugin."""
+    names = (name.strip() for name in exported.split(","))
+    return tuple(name for name in names if name not in ("", _OURS))
+
+
+def _allows_ours(exported: str) -> bool:
     """Tell whether a value of VLLM_PLUGINS has bcli's plugin; vLLM takes the names between commas as they are."""
     return _OURS in exported.split(",")

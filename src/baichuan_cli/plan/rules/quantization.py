@@ -35,7 +35,7 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
             else "Leave --quantization out.",
         )
         return
-    if method is None:
+    if method is None or draft.model.not_loadable:
         return
     forbidden = draft.profile.hardware.forbidden_quantizations
     supported = draft.profile.quantizations_at(draft.release)

@@ -1,0 +1,1 @@
+"""The pages under `docs/profiles/`: what bcli plans for each card, for every model and release."""
