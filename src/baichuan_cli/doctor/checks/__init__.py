@@ -8,11 +8,11 @@ from baichuan_cli.doctor.checks.cards import cards, driver, toolkit
 from baichuan_cli.doctor.checks.devices import device_files, hyhal, library_path, visible_devices
 from baichuan_cli.doctor.checks.host import cpu, locked_memory, memory, numa_balancing, platform, shared_memory
 from baichuan_cli.doctor.checks.hub import sources
-from baichuan_cli.doctor.checks.packages import copies, extensions, ranges, torch, transformers, triton, vllm
+from baichuan_cli.doctor.checks.packages import extensions, server, torch, transformers, triton, vllm
 from baichuan_cli.doctor.checks.plugins import baichuan, plugins
 from baichuan_cli.doctor.checks.profile import profile
-from baichuan_cli.doctor.checks.server import server
 from baichuan_cli.doctor.checks.store import disk, store
+from baichuan_cli.doctor.checks.versions import copies, ranges
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.verdict import Verdict
 

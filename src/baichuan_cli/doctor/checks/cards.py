@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
+from baichuan_cli.doctor.checks.builds import vllm_build, wanted_vendor
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.verdict import Verdict, fail, ok, warn
-from baichuan_cli.hardware.cards import VENDOR_NAMES
 
-#: Oldest driver of Hygon's for each DTK, on every card that the DTK knows (hcu-dcgm, compatibility.go).
+#: Oldest driver of Hygon's for each DTK (hcu-dcgm, compatibility.go).
 _DTK_DRIVERS = (("24.04", "6.2.26"), ("25.04", "6.2.26"), ("26.04", "6.3.30"))
 _BW_DRIVERS = (("25.04", "6.3.8"), ("26.04", "6.3.30"))
 #: Oldest driver of NVIDIA's for each major version of CUDA (CUDA Compatibility, minor version compatibility).
@@ -20,40 +20,54 @@ _CUDA_DRIVERS = (("13", "580"), ("12", "525.60.13"), ("11", "450.80.02"))
 
 def cards(facts: Facts) -> Iterator[Verdict]:
     """Say which cards there are, and whether one of them will compute."""
-    devices, seen = facts.detection.machine.devices, facts.access.vendors
-    if devices:
-        yield ok("cards", facts.detection.reason)
-    elif not seen:
+    detection, seen = facts.detection, facts.access.seen
+    if detection.profile_name != "cpu":
+        if detection.machine.devices:
+            yield ok("cards", detection.reason)
+        else:
+            yield warn(
+                "cards",
+                detection.reason,
+                "The vendor's tool should name it: hy-smi, rocminfo or nvidia-smi. Is the driver loaded?",
+            )
+    elif not facts.access.vendors:
         yield ok("cards", "none; the processor computes")
-    elif facts.detection.profile_name == "cpu":
-        yield warn("cards", f"{facts.access.seen}: there, but not used: {facts.detection.reason}")
-    else:
+    elif wanted_vendor(facts) is not None:
+        yield fail("cards", f"{seen}: there, but out of reach ({detection.reason})", "See what else is to be mended.")
+    elif facts.access.vendors == {"amd"}:  # most often the display's
+        yield ok("cards", f"{seen}; the processor computes, for vLLM was built for it")
+    elif vllm_build(facts) == "cpu":
         yield warn(
             "cards",
-            facts.detection.reason,
-            "The vendor's tool should name it: hy-smi, rocminfo or nvidia-smi. Is the driver loaded?",
+            f"{seen}: there, but this vLLM was built for the processor",
+            "NVIDIA: pip install '.[cuda]' in a new environment. Hygon: use the vendor's image.",
         )
+    else:
+        yield warn("cards", f"{seen}: there, but not used ({detection.reason})")
 
 
 def driver(facts: Facts) -> Iterator[Verdict]:
-    """Judge the kernel's driver, and whether the toolkit above it is too new for it."""
-    version, vendors = facts.access.driver, facts.access.vendors
-    if "hygon" in vendors:
-        yield _hygon_driver(facts, version)
-    elif "nvidia" in vendors:
-        yield _nvidia_driver(facts, version)
+    """Judge the kernel's driver, and whether what lies above it is too new for it. AMD's is part of the kernel."""
+    torch = facts.imports.torch
+    vendor = wanted_vendor(facts)
+    if not facts.access.driver and torch is not None and torch.available:
+        return  # a sandbox hides the version, and the driver works
+    if vendor == "hygon":
+        yield _hygon_driver(facts)
+    elif vendor == "nvidia":
+        yield _nvidia_driver(facts)
 
 
 def toolkit(facts: Facts) -> Iterator[Verdict]:
     """Judge DTK on a Hygon card, and whether vLLM was built for this one."""
-    if "hygon" not in facts.access.vendors:
+    if wanted_vendor(facts) != "hygon":
         return
     found = facts.access.toolkits.get("/opt/dtk")
     if found is None:
         yield fail(
             "toolkit",
             "no DTK in /opt/dtk, and a Hygon card computes with nothing else",
-            "Use the vendor's image, or install DTK: bcli profiles show " + (facts.choice.profile or "k100"),
+            "Use the vendor's image, or install DTK and then: source /opt/dtk/env.sh",
         )
         return
     built_for = _built_for_dtk(facts)
@@ -67,7 +81,8 @@ def toolkit(facts: Facts) -> Iterator[Verdict]:
         yield ok("toolkit", f"DTK {found or 'of unknown version'} in /opt/dtk")
 
 
-def _hygon_driver(facts: Facts, version: str) -> Verdict:
+def _hygon_driver(facts: Facts) -> Verdict:
+    version = facts.access.driver
     if not version:
         return fail(
             "driver",
@@ -79,11 +94,11 @@ def _hygon_driver(facts: Facts, version: str) -> Verdict:
     needed = next((oldest for release, oldest in table if dtk.startswith(release)), "")
     if needed and _number(version) < _number(needed):
         return warn("driver", f"{version} is too old for DTK {dtk}, which needs {needed}", "Update it on the host.")
-    return ok("driver", f"hycu {version}")
+    return ok("driver", version)
 
 
-def _nvidia_driver(facts: Facts, version: str) -> Verdict:
-    torch = facts.imports.torch
+def _nvidia_driver(facts: Facts) -> Verdict:
+    version, torch = facts.access.driver, facts.imports.torch
     if not version:
         return warn("driver", "NVIDIA's driver does not say its version", "Does nvidia-smi answer?")
     cuda = torch.cuda if torch else None
@@ -94,7 +109,7 @@ def _nvidia_driver(facts: Facts, version: str) -> Verdict:
             f"{version} is too old for torch, which was built for CUDA {cuda} and needs {needed}",
             "Update the driver on the host, or take a vLLM that was built for an older CUDA.",
         )
-    return ok("driver", f"{VENDOR_NAMES['nvidia']} {version}" + (f", torch for CUDA {cuda}" if cuda else ""))
+    return ok("driver", version + (f", torch for CUDA {cuda}" if cuda else ""))
 
 
 def _built_for_dtk(facts: Facts) -> str:

@@ -37,7 +37,7 @@ def cpu(facts: Facts) -> Iterator[Verdict]:
     machine, flags = facts.detection.machine, facts.detection.machine.cpu_flags
     cores = f"{machine.cpu_cores} core{'s' if machine.cpu_cores > 1 else ''}"
     if machine.cpu_cores < machine.visible_cores:
-        cores += f" of {machine.visible_cores}, by the container's quota"
+        cores += f" of {machine.visible_cores} (the container's quota)"
     if facts.choice.kind != "cpu" or not facts.host.processor.startswith("x86"):
         yield ok("cpu", cores)
     elif "avx2" not in flags:
@@ -65,7 +65,7 @@ def memory(facts: Facts) -> Iterator[Verdict]:
         says += f"; {gibibytes(free)} of it is free"
     if min(allowed, free if free is not None else allowed) < _LITTLE_MEMORY:
         yield warn(
-            "memory", f"{says}, little for vLLM itself", "Close other programs, or raise the container's limit."
+            "memory", f"{says}; little for vLLM itself", "Close other programs, or raise the container's limit."
         )
     else:
         yield ok("memory", says)

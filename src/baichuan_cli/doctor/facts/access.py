@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from baichuan_cli.doctor.surroundings import Surroundings
 from baichuan_cli.hardware.cards import Vendor
 from baichuan_cli.hardware.detect import Detection
-from baichuan_cli.hardware.probes import kernel_modules, kfd_topology, pci_cards
+from baichuan_cli.hardware.probes import kernel_modules, kfd_topology, pci_cards, torch_build
 from baichuan_cli.hardware.system import System
 
 #: Hygon's HIP runtime; torch of a DCU build loads it by this name.
@@ -42,13 +42,14 @@ class Access:
         vendors: whose cards the kernel shows, whether they can be reached or not.
         seen: the cards that the kernel shows, in words.
         groups: names of the groups that this process is in.
-        files: what there is of /dev/kfd, /dev/mkfd, /dev/dri/renderD* and /dev/nvidia*.
+        files: what there is of /dev/kfd, /dev/mkfd, /dev/dri/renderD*, /dev/nvidia* and /dev/dxg.
         driver: the version of the vendor's kernel module; empty where none is loaded or it is part of the kernel.
         toolkits: version by folder, of /opt/dtk and /opt/rocm; an empty version where the folder does not tell.
         hyhal: /opt/hyhal is there.
         galaxy: folders that hold libgalaxyhip.so.
         galaxy_found: the dynamic linker finds it.
         variables: what is exported of `VARIABLES`.
+        torch_built_for: whose cards the installed torch was built for, by its version file; None without torch.
     """
 
     vendors: frozenset[Vendor]
@@ -61,10 +62,7 @@ class Access:
     galaxy: tuple[str, ...]
     galaxy_found: bool
     variables: Mapping[str, str]
-
-    def has(self, prefix: str) -> bool:
-        """Tell whether a device file is there."""
-        return any(file.path.startswith(prefix) for file in self.files)
+    torch_built_for: frozenset[Vendor] | None
 
 
 def look_at_access(surroundings: Surroundings, detection: Detection) -> Access:
@@ -89,6 +87,7 @@ def look_at_access(surroundings: Surroundings, detection: Detection) -> Access:
         galaxy=galaxy,
         galaxy_found=bool(galaxy) and _linked(system, galaxy),
         variables={name: system.environment[name] for name in VARIABLES if name in system.environment},
+        torch_built_for=torch_build(system)[1],
     )
 
 
@@ -102,7 +101,7 @@ def _is_there(system: System, path: str) -> bool:
 
 def _device_paths(system: System) -> list[str]:
     single = [path for path in ("/dev/kfd", "/dev/mkfd") if _is_there(system, path)]
-    return [*single, *system.glob("/dev/dri/renderD*"), *system.glob("/dev/nvidia[0-9]*")]
+    return [*single, *system.glob("/dev/dri/renderD*"), *system.glob("/dev/nvidia[0-9]*"), *system.glob("/dev/dxg")]
 
 
 def _device_file(surroundings: Surroundings, path: str, names: Mapping[int, str]) -> DeviceFile:

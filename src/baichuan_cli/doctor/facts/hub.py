@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import TimeoutError as PoolTimeoutError
@@ -20,7 +20,10 @@ from baichuan_cli.hub.source import RangeRefusedError, SourceError, TemporaryPro
 
 #: A server that needs longer for a page of a few kilobytes is of no use for gigabytes.
 _SECONDS = 6.0
-_MODEL = "baichuan-inc/Baichuan2-7B-Chat"  # the page that is asked for
+_PROXY_WANTS_PASSWORD = 407
+
+_HUB_PAGE = "/api/models/baichuan-inc/Baichuan2-7B-Chat"
+_MODELSCOPE_PAGE = "/api/v1/models/baichuan-inc/Baichuan2-7B-Chat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,11 @@ class Answer:
 
     Attributes:
         source: its name, as in `bcli download --source`.
-        address: of the server.
         seconds: until it had answered.
         problem: why it cannot be used now; empty where it can.
     """
 
     source: str
-    address: str
     seconds: float = 0.0
     problem: str = ""
 
@@ -58,45 +59,39 @@ def look_at_hub(*, offline: bool) -> Hub:
         return Hub(offline="--offline")
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):  # as huggingface_hub reads it
         return Hub(offline="HF_HUB_OFFLINE is set")
-    questions = [
-        partial(_ask, "huggingface", "HF_ENDPOINT", "https://huggingface.co", "/api/models/"),
-        partial(_ask, "hf-mirror", "", MIRROR, "/api/models/"),
-        partial(_ask, "modelscope", "MODELSCOPE_ENDPOINT", "https://modelscope.cn", "/api/v1/models/"),
-    ]
+    hub = partial(server_address, "HF_ENDPOINT", "https://huggingface.co")
+    modelscope = partial(server_address, "MODELSCOPE_ENDPOINT", "https://modelscope.cn")
+    questions = {"huggingface": partial(_ask, "huggingface", hub, _HUB_PAGE)}
+    if os.environ.get("HF_ENDPOINT", "").rstrip("/") != MIRROR:
+        questions["hf-mirror"] = partial(_ask, "hf-mirror", lambda: MIRROR, _HUB_PAGE)
+    questions["modelscope"] = partial(_ask, "modelscope", modelscope, _MODELSCOPE_PAGE)
+
     # Looking a name up can hang for longer than any time-out of a connection; such a thread is left behind.
     pool = ThreadPool(len(questions))
-    pending = [(question.args[0], question.args[2], pool.apply_async(question)) for question in questions]
+    pending = {source: pool.apply_async(question) for source, question in questions.items()}
     pool.close()
     answers: list[Answer] = []
     deadline = time.monotonic() + 2 * _SECONDS
-    for source, address, result in pending:
+    for source, result in pending.items():
         try:
             answers.append(result.get(max(0.0, deadline - time.monotonic())))
         except PoolTimeoutError:
-            answers.append(Answer(source, address, problem=f"no answer within {2 * _SECONDS:g} s"))
-    return Hub(_once(answers))
+            answers.append(Answer(source, problem=f"no answer within {2 * _SECONDS:g} s"))
+    return Hub(tuple(answers))
 
 
-def _once(answers: Sequence[Answer]) -> tuple[Answer, ...]:
-    """Leave out a server that stands there twice: HF_ENDPOINT may name the mirror."""
-    by_address = {answer.address: answer for answer in reversed(answers)}
-    return tuple(reversed(by_address.values()))
-
-
-def _ask(source: str, variable: str, default: str, path: str) -> Answer:
-    address = default
+def _ask(source: str, address: Callable[[], str], page: str) -> Answer:
     started = time.monotonic()
     try:
-        address = server_address(variable, default) if variable else default
-        read_all(f"{address}{path}{_MODEL}", {"User-Agent": "bcli"}, silence=_SECONDS)
+        read_all(f"{address()}{page}", {"User-Agent": "bcli"}, silence=_SECONDS)
     except HttpRefusalError as refusal:
-        # A refusal about this model is an answer; a proxy's or a gateway's is none.
-        if refusal.status == 407:
-            return Answer(source, address, problem="the proxy wants a password")
+        if refusal.status == _PROXY_WANTS_PASSWORD:
+            return Answer(source, problem="the proxy wants a password")
+        # Any other refusal is about this model, and an answer.
     except TemporaryProblem as problem:
-        return Answer(source, address, problem=problem.reason)
-    except RangeRefusedError:
-        return Answer(source, address, problem="its answer makes no sense")
+        return Answer(source, problem=problem.reason)
     except SourceError as error:
-        return Answer(source, address, problem=error.reason)
-    return Answer(source, address, seconds=time.monotonic() - started)
+        return Answer(source, problem=error.reason)
+    except RangeRefusedError:
+        return Answer(source, problem="its answer makes no sense")
+    return Answer(source, time.monotonic() - started)

@@ -23,6 +23,8 @@ STEPS: Mapping[str, str] = {
 #: The package that must be installed for a step to be tried at all, where it is not the step's own name.
 _NEEDS = {"server": "vllm"}
 
+_MARK = "bcli-doctor "  # begins each line that is the program's own
+
 #: A line before each step and one after it: where the process dies, the last line says in which.
 _PROGRAM = """
 import importlib.util, json, sys
@@ -87,20 +89,19 @@ def try_imports(surroundings: Surroundings) -> Imports:
     """Import torch, transformers, vLLM and what they drag in."""
     steps = [(name, _NEEDS.get(name, name), statement) for name, statement in STEPS.items()]
     result = surroundings.run_python([sys.executable, "-c", _PROGRAM, json.dumps(steps)])
-    told = [
-        line.removeprefix("bcli-doctor ") for line in result.stdout.splitlines() if line.startswith("bcli-doctor ")
-    ]
+    told = [line.removeprefix(_MARK) for line in result.stdout.splitlines() if line.startswith(_MARK)]
     return _read([json.loads(line) for line in told], result.problem)
 
 
 def _read(lines: Sequence[Mapping[str, Any]], problem: str) -> Imports:
     errors: dict[str, str] = {}
+    problem = problem.partition(f": {_MARK}")[0]  # where nothing was said on stderr, the last line of stdout is told
     torch: Torch | None = None
     plugins_error = ""
     architectures: tuple[str, ...] | None = None
     for line in lines:
         if "step" in line:
-            errors[line["step"]] = line.get("error", f"it took Python with it: {problem}")
+            errors[line["step"]] = line.get("error", f"Python did not survive it ({problem})")
         elif "torch" in line:
             torch = Torch(**line["torch"])
         elif "plugins_error" in line:

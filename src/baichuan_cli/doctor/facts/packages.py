@@ -53,12 +53,12 @@ def look_at_packages(surroundings: Surroundings) -> Packages:
     hidden: list[Package] = []
     plugins: list[Plugin] = []
     for distribution in importlib.metadata.distributions(path=list(surroundings.search_path)):
-        raw_name = distribution.metadata["Name"]
-        if not raw_name:  # the folder of a package that pip could not remove
+        metadata = distribution.metadata
+        if not (metadata and metadata["Name"] and metadata["Version"]):  # the rest of what pip could not remove
             continue
-        name = normalized(raw_name)
+        name = normalized(metadata["Name"])
         package = Package(
-            name, distribution.version, str(distribution.locate_file("")), tuple(distribution.requires or ())
+            name, metadata["Version"], str(distribution.locate_file("")), tuple(distribution.requires or ())
         )
         if name in found:
             hidden += [package] if package.folder != found[name].folder else []
