@@ -44,7 +44,7 @@ def test_the_vendors_container_in_full(tmp_path: Path) -> None:
         ("transformers", "4.42.4, tokenizers 0.19.1, huggingface-hub 0.23.4"),
         ("triton", "2.1.0+das.opt1.dtk24043"),
         ("server", "vLLM's server imports"),
-        ("versions", "the packages that matter have the versions that they ask of each other"),
+        ("versions", "torch, transformers, vLLM and their like fit each other"),
         ("plugins", "vLLM 0.5.0+das.opt4.dtk24043 loads none; bcli registers its own where it starts vLLM"),
         ("baichuan", "vLLM knows it by its own code"),
         ("sources", "no server was asked: --offline"),

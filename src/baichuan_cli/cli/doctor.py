@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +17,21 @@ from baichuan_cli.cli.output import Output
 if TYPE_CHECKING:
     from baichuan_cli.doctor.facts.choice import Choice
     from baichuan_cli.doctor.facts.everything import Facts
+    from baichuan_cli.doctor.verdict import Verdict
     from baichuan_cli.hardware.detect import Detection
     from baichuan_cli.plan.release import Release
 
 
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Ask no server whether it answers.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Also write one text to attach to a question, with tokens, keys, names and home folders blacked out.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look at everything that bcli needs here: what is well, what is not, and how to mend it.
@@ -29,12 +43,17 @@ def doctor(
     from baichuan_cli.doctor.verdict import exit_status
 
     out = Output(json_mode=as_json)
+    if report is not None:
+        check_report(report)
     facts = gather_facts(out, offline=offline)
     verdicts = examine(facts)
     if as_json:
         out.json(as_json_object(facts, verdicts))
     else:
         show(facts, verdicts, out)
+    if report is not None:
+        save_report(report, facts, verdicts)
+        out.note(f"The report is in {report}. Read it before you send it.")
     raise typer.Exit(exit_status(verdicts))
 
 
@@ -47,6 +66,50 @@ def gather_facts(out: Output, *, offline: bool) -> Facts:
 
     with out.status("looking at this machine, and importing vLLM as a trial …"):
         return gather(Surroundings(), default_store(), installed_release(), choose, offline=offline)
+
+
+def check_report(path: Path) -> None:
+    """Make sure, before it takes time, that a report can be written there and replaces nothing but a report.
+
+    Raises:
+        BcliError: it is no place for a report.
+    """
+    from baichuan_cli.doctor.report import TITLE
+    from baichuan_cli.errors import BcliError, ExitCode
+
+    if not path.parent.is_dir():
+        raise BcliError(f"There is no folder {path.parent}.", hint="Give another path.", exit_code=ExitCode.OUTPUT)
+    if not path.exists():
+        return
+    if not path.is_file() or not path.read_bytes().startswith(TITLE.encode()):
+        raise BcliError(
+            f"{path} is there already, and is no report of bcli's.",
+            hint="Give another path; only reports are replaced.",
+            exit_code=ExitCode.OUTPUT,
+        )
+
+
+def save_report(path: Path, facts: Facts, verdicts: Sequence[Verdict]) -> None:
+    """Write the report, blacked out.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from baichuan_cli.atomic_file import replace_file
+    from baichuan_cli.doctor.black_out import black_out, private_of
+    from baichuan_cli.doctor.report import write_report
+
+    environment = dict(os.environ)
+    private = private_of(environment, user=_account(), home=str(Path("~").expanduser()), host=platform.node())
+    replace_file(path, black_out(write_report(facts, verdicts, environment), private).encode())
+
+
+def _account() -> str:
+    """Return the account's name; empty where its number has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError from Python 3.13 on
+        return ""
 
 
 def choose(detection: Detection, release: Release | None) -> Choice:

@@ -36,6 +36,8 @@ def show(facts: Facts, verdicts: Sequence[Verdict], out: Output) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for verdict in (*troubles, *others):
+        if troubles and verdict is others[0]:
+            table.add_row()
         mark, style = _MARKS[verdict.status]
         quiet = "dim" if verdict.status == "skipped" else ""
         table.add_row(Text(mark, style), Text(verdict.check, "bold"), Text(verdict.says, quiet))

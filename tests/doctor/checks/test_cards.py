@@ -20,10 +20,7 @@ def test_a_container_without_the_device_file(tmp_path: Path) -> None:
     verdicts = patient.verdicts()
 
     assert verdicts["cards"] == Verdict(
-        "cards",
-        "failure",
-        "2 × Hygon K100_AI (gfx928): there, but out of reach (a card of Hygon, but no file in /dev to reach it)",
-        "See what else is to be mended.",
+        "cards", "skipped", "2 × Hygon K100_AI (gfx928); out of reach until that is mended"
     )
     assert verdicts["device-files"] == Verdict(
         "device-files",
@@ -33,7 +30,22 @@ def test_a_container_without_the_device_file(tmp_path: Path) -> None:
         " -v /opt/hyhal:/opt/hyhal:ro …",
     )
     # What follows from it is not told as well.
-    assert [check for check, verdict in verdicts.items() if verdict.status == "failure"] == ["cards", "device-files"]
+    assert [check for check, verdict in verdicts.items() if verdict.status == "failure"] == ["device-files"]
+    assert verdicts["profile"].says == "cpu, for want of a card: a card of Hygon, but no file in /dev to reach it"
+
+
+def test_a_card_that_bcli_does_not_know(tmp_path: Path) -> None:
+    patient = patients.k100_ai(tmp_path)
+    patient.machine.pci(*[("0x1d94", "0x9999", "0x0b4000")] * 2)
+    patient.machine.answers.clear()
+    patient.torch = {**patients.DAS_TORCH, "available": False, "cards": 0}
+
+    assert patient.verdicts()["cards"] == Verdict(
+        "cards",
+        "failure",
+        "2 × Hygon 0x9999: there, but of no use (a Hygon card that bcli does not know: 2 × 0x9999)",
+        "Name the profile of a card like it: export BCLI_PROFILE=bw1000",
+    )
 
 
 def test_a_card_beside_a_vllm_for_the_processor(tmp_path: Path) -> None:

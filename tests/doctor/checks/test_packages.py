@@ -62,7 +62,7 @@ def test_the_placeholder_of_pyairports(tmp_path: Path) -> None:
     assert patient.verdicts()["server"] == Verdict(
         "server",
         "warning",
-        "bcli serve and bcli chat will not work: The package pyairports is a placeholder that breaks outlines, which"
+        "bcli serve and bcli chat will not work. The package pyairports is a placeholder that breaks outlines, which"
         " this vLLM imports.",
         "Install the outlines release that the vendor's image names.",
     )
@@ -112,9 +112,7 @@ def test_pip_has_replaced_the_vendors_torch(tmp_path: Path) -> None:
 
     verdicts = patient.verdicts()
 
-    assert verdicts["cards"].says == (
-        "2 × Hygon K100_AI (gfx928): there, but out of reach (no card can be used: torch 2.11.0+cu130 for CUDA 13.0)"
-    )
+    assert verdicts["cards"].says == "2 × Hygon K100_AI (gfx928); out of reach until that is mended"
     assert verdicts["torch"] == Verdict(
         "torch",
         "failure",
@@ -171,7 +169,7 @@ def test_the_vendors_plugins_are_named(tmp_path: Path) -> None:
     patient = patients.cpu(tmp_path)
     patient.install("vllm-hcu", "0.21", entry_points="[vllm.platform_plugins]\nhcu = vllm_hcu:register\n")
 
-    assert set(patient.verdicts()["plugins"].says.split(", ")) == {"baichuan (baichuan-cli)", "hcu (vllm-hcu)"}
+    assert set(patient.verdicts()["plugins"].says.split(", ")) == {"baichuan", "hcu"}
 
 
 def test_a_plugin_that_fails(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from baichuan_cli.doctor.checks.builds import vllm_build, wanted_vendor
+from baichuan_cli.doctor.checks.devices import device_files, visible_devices
+from baichuan_cli.doctor.checks.packages import torch
 from baichuan_cli.doctor.facts.everything import Facts
-from baichuan_cli.doctor.verdict import Verdict, fail, ok, warn
+from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
 
 #: Oldest driver of Hygon's for each DTK (hcu-dcgm, compatibility.go).
 _DTK_DRIVERS = (("24.04", "6.2.26"), ("25.04", "6.2.26"), ("26.04", "6.3.30"))
@@ -33,7 +35,15 @@ def cards(facts: Facts) -> Iterator[Verdict]:
     elif not facts.access.vendors:
         yield ok("cards", "none; the processor computes")
     elif wanted_vendor(facts) is not None:
-        yield fail("cards", f"{seen}: there, but out of reach ({detection.reason})", "See what else is to be mended.")
+        obstacles = (verdict for check in (device_files, visible_devices, torch) for verdict in check(facts))
+        if any(verdict.status == "failure" for verdict in obstacles):
+            yield skip("cards", f"{seen}; out of reach until that is mended")
+        else:
+            yield fail(
+                "cards",
+                f"{seen}: there, but of no use ({detection.reason})",
+                "Name the profile of a card like it: export BCLI_PROFILE=bw1000",
+            )
     elif facts.access.vendors == {"amd"}:  # most often the display's
         yield ok("cards", f"{seen}; the processor computes, for vLLM was built for it")
     elif vllm_build(facts) == "cpu":
@@ -48,9 +58,8 @@ def cards(facts: Facts) -> Iterator[Verdict]:
 
 def driver(facts: Facts) -> Iterator[Verdict]:
     """Judge the kernel's driver, and whether what lies above it is too new for it. AMD's is part of the kernel."""
-    torch = facts.imports.torch
-    vendor = wanted_vendor(facts)
-    if not facts.access.driver and torch is not None and torch.available:
+    imported, vendor = facts.imports.torch, wanted_vendor(facts)
+    if not facts.access.driver and imported is not None and imported.available:
         return  # a sandbox hides the version, and the driver works
     if vendor == "hygon":
         yield _hygon_driver(facts)
@@ -98,10 +107,10 @@ def _hygon_driver(facts: Facts) -> Verdict:
 
 
 def _nvidia_driver(facts: Facts) -> Verdict:
-    version, torch = facts.access.driver, facts.imports.torch
+    version, imported = facts.access.driver, facts.imports.torch
     if not version:
         return warn("driver", "NVIDIA's driver does not say its version", "Does nvidia-smi answer?")
-    cuda = torch.cuda if torch else None
+    cuda = imported.cuda if imported else None
     needed = next((oldest for major, oldest in _CUDA_DRIVERS if cuda and cuda.split(".")[0] == major), "")
     if needed and _number(version) < _number(needed):
         return fail(

@@ -129,7 +129,7 @@ def server(facts: Facts) -> Iterator[Verdict]:
     cause = recognise(error)
     yield warn(
         "server",
-        f"bcli serve and bcli chat will not work: {cause.message if cause else _first_line(error)}",
+        f"bcli serve and bcli chat will not work. {cause.message if cause else _first_line(error)}",
         cause.hint if cause else f'See all of it: python -c "{STEPS["server"]}"',
     )
 

@@ -18,7 +18,7 @@ def plugins(facts: Facts) -> Iterator[Verdict]:
         return
     found = facts.packages.plugins
     ours = [plugin for plugin in found if plugin.name == _OURS or plugin.value == _VALUE]
-    names = ", ".join(f"{plugin.name} ({plugin.package})" for plugin in found) or "none"
+    names = ", ".join(plugin.name for plugin in found) or "none"
     if len(ours) > 1:
         packages = sorted({plugin.package for plugin in ours})
         yield warn(

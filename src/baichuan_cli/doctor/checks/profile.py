@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from baichuan_cli.doctor.checks.builds import vllm_build
 from baichuan_cli.doctor.facts.everything import Facts
-from baichuan_cli.doctor.verdict import Verdict, fail, ok, warn
+from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
 
 #: Rules that speak about a checkpoint's files; the machine cannot do anything about them.
 _ABOUT_CHECKPOINTS = frozenset({"remote_code"})
@@ -16,6 +17,10 @@ def profile(facts: Facts) -> Iterator[Verdict]:
     choice = facts.choice
     if choice.problem is not None:
         yield fail("profile", choice.problem.message, choice.problem.hint)
+        return
+    build = vllm_build(facts)
+    if choice.kind == "cpu" and build not in (None, "cpu"):
+        yield skip("profile", f"{choice.profile}, for want of a card: {choice.why}")
         return
     says = f"{choice.profile}: {choice.why}"
     if choice.plan is None:

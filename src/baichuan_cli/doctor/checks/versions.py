@@ -30,7 +30,7 @@ def ranges(facts: Facts) -> Iterator[Verdict]:
             "Put back the versions that came with vLLM. In a vendor's image: start again from the image.",
         )
     else:
-        yield ok("versions", "the packages that matter have the versions that they ask of each other")
+        yield ok("versions", "torch, transformers, vLLM and their like fit each other")
 
 
 def copies(facts: Facts) -> Iterator[Verdict]:
