@@ -1,12 +1,12 @@
-"""Judge Baichuan on a GPU by the float32 reference forward of the tests: attention backends, quantizations, dtypes.
+"""Judge Baichuan on a GPU by the self-check's float32 pass: attention backends, quantizations, dtypes.
 
     python benchmarks/gpu_correctness.py [--only NAME ...] [--lengths 5 129 700] [--tensor-parallel-size 2]
 
 Each case is a small random checkpoint with heads of 128, run by real vLLM with no flag a person would not give; other
 kernels than vLLM's first choice have to be asked for. Quantized cases are judged by what the stored weights mean.
 A 16-bit engine cannot agree with float32; what its rounding explains is measured by running the reference with the
-same rounding: in the engine's dtype, and for fp8 with inputs rounded too. A case passes when the engine's mean error
-is at most twice that, and its largest at most four times.
+same rounding: in the engine's dtype, TF32 for float32, and for fp8 with inputs rounded too. A case passes when the
+engine's mean error is at most twice that, and its largest at most four times.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ import torch
 from gpu import start_steps
 
 from baichuan_cli.engine.log import divert
+from baichuan_cli.self_check.rounding import Precision, Rounding
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from reference import quantized
-from reference.baichuan_reference import Shape, logprobs
+from reference.baichuan_reference import Shape, scores
 from reference.checkpoints import random_weights, write_checkpoint
 
 ROPE = Shape(hidden_size=512, intermediate_size=1024, layers=2, heads=4, vocab_size=2048)
@@ -45,7 +46,6 @@ NORM_HEAD_ALIBI = Shape(768, 1024, layers=1, heads=6, vocab_size=125_696, norm_h
 GPTQ = (quantized.gptq, quantized.GPTQ_CONFIG)
 GPTQ_32G = (partial(quantized.gptq, group_size=32), quantized.GPTQ_CONFIG | {"group_size": 32})
 AWQ = (quantized.awq, quantized.AWQ_CONFIG)
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 GRAPHS = {"enforce_eager": False}
 FLASH = {"attention_backend": "FLASH_ATTN"}
 
@@ -60,13 +60,13 @@ class Case:
 
     name: str
     shape: Shape
-    dtype: str = "bfloat16"
+    dtype: Precision = "bfloat16"
     engine: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     quantize: tuple[quantized.Quantizer, Mapping[str, Any]] | None = None
     # What vLLM rounds while it loads and computes.
     round_weights: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] = _as_they_are
-    round_input: Callable[[torch.Tensor], torch.Tensor] = _as_they_are
+    fp8_inputs: bool = False
 
 
 CASES = (
@@ -97,14 +97,14 @@ CASES = (
         ROPE,
         engine={"quantization": "fp8"},
         round_weights=quantized.fp8_weights,
-        round_input=quantized.fp8_inputs,
+        fp8_inputs=True,
     ),
     Case(
         "fp8, alibi",
         ALIBI,
         engine={"quantization": "fp8"},
         round_weights=quantized.fp8_weights,
-        round_input=quantized.fp8_inputs,
+        fp8_inputs=True,
     ),
     Case(
         "fp8 weights alone, marlin",
@@ -208,19 +208,16 @@ def _answer(prompt: list[int], output: Any) -> Answer:
 def judge(case: Case, told: Told, device: str) -> dict[str, Any]:
     """Compare what the engine said with the reference; return a row of the report."""
     weights = {name: tensor.to(device) for name, tensor in told.meant.items()}
-    # Triton multiplies float32 as TF32, which has float16's mantissa.
-    rounding = torch.float16 if (device, case.dtype) == ("cuda", "float32") else DTYPES[case.dtype]
+    rounding = Rounding(case.dtype, fp8=case.fp8_inputs)
     engine: list[float] = []
     floor: list[float] = []
     for answer in told.answers:
-        exact = logprobs(weights, case.shape, answer.ids)
-        rounded = logprobs(weights, case.shape, answer.ids, dtype=rounding, round_input=case.round_input)
-        places = torch.tensor([row for row, _ in answer.rows], device=device)
-        tokens = torch.tensor([list(entry) for _, entry in answer.rows], device=device)
-        said = torch.tensor([list(entry.values()) for _, entry in answer.rows], device=device)
-        truth = exact[places[:, None], tokens]
-        engine += (said - truth).abs().flatten().tolist()
-        floor += (rounded[places[:, None], tokens] - truth).abs().flatten().tolist()
+        places = [(row, token) for row, entry in answer.rows for token in entry]
+        said = torch.tensor([value for _, entry in answer.rows for value in entry.values()], device=device)
+        [truth] = scores(weights, case.shape, answer.ids, places).places
+        [rounded] = scores(weights, case.shape, answer.ids, places, rounding=rounding).places
+        engine += (said - truth).abs().tolist()
+        floor += (rounded - truth).abs().tolist()
     found, allowed = Error.of(engine), Error.of(floor)
     slack = 1e-3 if case.dtype == "float32" else 0.0
     return {

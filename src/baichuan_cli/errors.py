@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     INVALID = 5  # a checkpoint, profile or configuration file cannot be read or makes no sense
     ENGINE = 6  # vLLM is missing, or failed
     OUTPUT = 7  # an output file cannot be written
+    WRONG = 8  # the self-check found that the engine's answers are wrong
     INTERRUPTED = 130  # Ctrl-C
     TERMINATED = 143  # SIGTERM, to a server
 

@@ -381,3 +381,52 @@ def test_without_vllm_it_says_how_to_get_it(
         main()
     assert stop.value.code == ExitCode.ENGINE
     assert "make demo (CPU), or pip install '.[cuda]' (NVIDIA)" in capfd.readouterr().err
+
+
+def test_a_failed_self_check_answers_nothing(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("--prompt", "床前明月光", "--self-check")
+    assert ran.code == ExitCode.WRONG
+    assert ran.stdout == ""
+    assert (
+        "error: Self-check of demo: answers are wrong, and no known cause explains them: mean difference" in ran.stderr
+    )
+    assert "Do not use these answers." in ran.stderr
+    assert "prompt-1" not in vllm.requests
+
+
+def test_the_self_check_asks_for_plain_greedy_answers_whatever_the_sampling(bcli: Bcli, vllm: FakeVllm) -> None:
+    bcli(
+        "--prompt",
+        "x",
+        "--self-check",
+        "--temperature",
+        "1",
+        "--n",
+        "2",
+        "--stop",
+        "。",
+        "--repetition-penalty",
+        "1.1",
+    )
+    assert [len(ids) for ids, _ in vllm.requests.values()] == [5, 160]
+    for _, sampling in vllm.requests.values():
+        assert sampling == {
+            "n": 1,
+            "temperature": 0.0,
+            "top_p": 1.0,
+            "top_k": -1,
+            "repetition_penalty": 1.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "stop": [],
+            "stop_token_ids": [],
+            "ignore_eos": True,
+            "max_tokens": 16,
+            "detokenize": False,
+            "logprobs": 5,
+            "prompt_logprobs": 5,
+        }
+
+
+def test_force_does_not_answer_after_a_failed_self_check(bcli: Bcli, vllm: FakeVllm) -> None:
+    assert bcli("--prompt", "床前明月光", "--self-check", "--force").code == ExitCode.WRONG

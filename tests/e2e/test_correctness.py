@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from baichuan_cli.self_check.forward import alibi_slopes
 from reference import quantized
 from reference.adapters import RANK, write_adapter
-from reference.baichuan_reference import Shape, slopes
+from reference.baichuan_reference import Shape
 from reference.checkpoints import random_weights, write_checkpoint
 from reference.comparison import TOLERANCE, Difference, compare
 from reference.four_bits import KERNELS_HERE, needs_kernels
@@ -202,7 +203,7 @@ def test_the_second_round_reads_the_prefix_cache(name: str, single: Results) -> 
 
 def test_the_comparison_sees_one_slope_ten_percent_off(single: Results) -> None:
     case = next(case for case in EXACT if case.name == "alibi")
-    wrong = slopes(case.shape.heads)
+    wrong = list(alibi_slopes(case.shape.heads))
     wrong[2] *= 1.1
     report = single["alibi"][0][-1]
     assert not compare(case.meant, case.shape, case.prompts[-1], report, wrong).within(100 * TOLERANCE)

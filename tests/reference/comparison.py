@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from reference.baichuan_reference import Shape, logprobs
+from reference.baichuan_reference import Shape, scores
 
 TOLERANCE = 1e-3  # float32 log-probabilities; measured on vLLM 0.32: at most 6e-5
 
@@ -30,22 +30,26 @@ def compare(
     shape: Shape,
     prompt: Sequence[int],
     report: Mapping[str, Any],
-    head_slopes: list[float] | None = None,
+    head_slopes: Sequence[float] | None = None,
 ) -> Difference:
     """Judge one answer of `engine_process` by the reference run over the prompt and that answer.
 
     Greedy tokens are compared step by step: each has to be the reference's first choice after the same prefix.
     """
     answer = report["ids"]
-    reference = logprobs(weights, shape, [*prompt, *answer], head_slopes)
+    first = len(prompt) - 1
 
-    def largest(reported: Sequence[Mapping[str, float]], first: int) -> float:
-        pairs = ((first + i, int(t), value) for i, row in enumerate(reported) for t, value in row.items())
-        return max((abs(value - reference[row, token].item()) for row, token, value in pairs), default=0.0)
+    def told(reported: Sequence[Mapping[str, float]], start: int) -> list[tuple[int, int, float]]:
+        return [(start + i, int(token), value) for i, row in enumerate(reported) for token, value in row.items()]
 
-    choices = reference[len(prompt) - 1 : -1].argmax(dim=-1).tolist()
+    said = told(report["prompt_logprobs"][1:], 0) + told(report["logprobs"], first)
+    ids = [*prompt, *answer]
+    chosen = list(enumerate(answer, start=first))
+    found = scores(weights, shape, ids, [(row, token) for row, token, _ in said] + chosen, head_slopes)
+    gaps = [(row, abs(value - right)) for (row, _, value), right in zip(said, found.places[0].tolist(), strict=False)]
+    choices = found.choices[0][len(said) :].tolist()
     return Difference(
-        prompt=largest(report["prompt_logprobs"][1:], 0),
-        decode=largest(report["logprobs"], len(prompt) - 1),
-        wrong_tokens=sum(chosen != token for chosen, token in zip(choices, answer, strict=True)),
+        prompt=max((gap for row, gap in gaps if row < first), default=0.0),
+        decode=max((gap for row, gap in gaps if row >= first), default=0.0),
+        wrong_tokens=sum(choice != token for choice, token in zip(choices, answer, strict=True)),
     )

@@ -2,7 +2,7 @@
 
 Plain rounding, written from the layouts alone: [out, in] weights become 4-bit codes with one scale (and for AWQ one
 zero point) per row and group. Each function returns the stored tensors and what they mean in float32. For fp8
-nothing is stored: vLLM rounds a 16-bit checkpoint while it loads it, with one scale a layer, and inputs by token.
+nothing is stored: vLLM rounds a 16-bit checkpoint while it loads it, with one scale a layer.
 """
 
 from __future__ import annotations
@@ -119,11 +119,6 @@ def fp8_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             other = name.replace(".gate_proj.", ".up_proj.")
             meant[name], meant[other] = _fp8_as_one(weight, weights[other])  # vLLM has them in one layer
     return meant
-
-
-def fp8_inputs(x: Tensor) -> Tensor:
-    """Round activations [tokens, features] to fp8 (e4m3) with one scale per token."""
-    return _fp8(x, x.abs().amax(dim=-1, keepdim=True))
 
 
 def _fp8_as_one(*parts: Tensor) -> tuple[Tensor, ...]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baichuan_cli.self_check import forward
 from baichuan_cli.vllm_plugin.alibi import ALIBI_BACKENDS, alibi_slopes, choose_cuda_backend, refuse_without_alibi
-from reference.baichuan_reference import slopes
 
 
 @pytest.mark.parametrize("backend", ["FLASHINFER", "FLEX_ATTENTION", "TURBOQUANT", "CUSTOM"])
@@ -50,4 +50,4 @@ def test_baichuan_13b() -> None:
 
 @given(st.integers(min_value=1, max_value=256))
 def test_the_same_as_the_papers_recursion(heads: int) -> None:
-    assert alibi_slopes(heads) == pytest.approx(slopes(heads), rel=1e-9)
+    assert alibi_slopes(heads) == pytest.approx(forward.alibi_slopes(heads), rel=1e-9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ def make_job(plan: Plan, items: tuple[BatchItem, ...], *, chat: bool, system: st
     return Job(plan, items, encoder.encode_all(items), run, chat)
 
 
-def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
+def answer_prompts(job: Job, out: Output, *, verbose: bool, self_check: bool) -> ExitCode:
     """Answer a few prompts: as text, as one JSON object, or, several answers into a pipe, as a record a line.
 
     Raises:
@@ -70,7 +70,7 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
         return AnswerStream(out.binary)
 
     with stopping():
-        answered = answer(job, out, open_answers, stream=stream, verbose=verbose)
+        answered = answer(job, out, open_answers, stream=stream, verbose=verbose, self_check=self_check)
     result, ready = answered.result, answered.ready_seconds
     if out.json_mode:
         out.json(
@@ -80,6 +80,7 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
                 "results": collected.in_order(job.items),
                 "engine_ready_seconds": round(ready, 3),
                 "seconds": round(result.seconds, 6),
+                **({"self_check": answered.checked.as_json()} if answered.checked else {}),
             }
         )
     elif "logprobs" in job.plan.sampling and (out.interactive or single):
@@ -89,7 +90,14 @@ def answer_prompts(job: Job, out: Output, *, verbose: bool) -> ExitCode:
 
 
 def answer_batch(
-    job: Job, bad_lines: Sequence[BadLine], input_path: Path, output_path: Path | None, out: Output, *, verbose: bool
+    job: Job,
+    bad_lines: Sequence[BadLine],
+    input_path: Path,
+    output_path: Path | None,
+    out: Output,
+    *,
+    verbose: bool,
+    self_check: bool,
 ) -> ExitCode:
     """Answer a batch into a file that an interrupted run left or a new one, or as records to standard output.
 
@@ -100,6 +108,9 @@ def answer_batch(
     from baichuan_cli.batch.run import BatchResult, exit_code
     from baichuan_cli.cli.engine_run import answer
 
+    def run(open_answers: Callable[[Output], Answers]) -> BatchResult:
+        return answer(job, out, open_answers, stream=False, verbose=verbose, self_check=self_check).result
+
     tell_bad_lines(bad_lines, input_path, out)
     if not job.items:
         raise BcliError(f"No line of {input_path} can be answered.", hint="What a line may hold: docs/batch.md")
@@ -107,7 +118,7 @@ def answer_batch(
         named = ", ".join(sorted(map(str, others)))
         out.note(f"lines of {input_path} name other models ({named}); {job.plan.model.name} answers")
     if output_path is None:
-        result = answer(job, out, lambda out: AnswerStream(out.binary), stream=False, verbose=verbose).result
+        result = run(lambda out: AnswerStream(out.binary))
         out.note(_summary(result))
         return exit_code(bad_lines, result)
     with open_answers(output_path, job.items, job.run, input_path=input_path) as file:
@@ -122,7 +133,7 @@ def answer_batch(
         else:
             again = "Run the same command again: it continues with what is missing."
             with stopping(f"The answers so far are in {output_path}.", again):
-                result = answer(job, out, lambda _: file, stream=False, verbose=verbose).result
+                result = run(lambda _: file)
     if out.json_mode:
         out.json({"schema": "bcli.batch/1", **_about(job.plan), **asdict(result), "bad_lines": len(bad_lines)})
     out.note(f"{_summary(result)} · {output_path}")

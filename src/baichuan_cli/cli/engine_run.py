@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from baichuan_cli.engine.offline import OfflineEngine, TextListener
     from baichuan_cli.engine.request import Completion, Rejection, Request
     from baichuan_cli.plan.model import Plan
+    from baichuan_cli.self_check.check import Checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Answered:
 
     result: BatchResult
     ready_seconds: float
+    checked: Checked | None = None  # what the self-check came to, where it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +63,34 @@ class _Streamed:
 
 
 def answer(
-    job: Job, out: Output, open_answers: Callable[[Output], Answers], *, stream: bool, verbose: bool
+    job: Job,
+    out: Output,
+    open_answers: Callable[[Output], Answers],
+    *,
+    stream: bool,
+    verbose: bool,
+    self_check: bool,
 ) -> Answered:
     """Start the engine, answer what has no answer yet, and stop.
 
     Args:
         open_answers: makes the place for the answers, given the output to use while vLLM's chatter is kept away.
         stream: show the text of the first answer as it is made.
+        self_check: answer only if the engine passes the self-check.
 
     Raises:
-        BcliError: vLLM failed.
+        BcliError: vLLM failed, or its answers are wrong.
         KeyboardInterrupt: the person stopped it; what was answered is kept.
     """
     from baichuan_cli.batch.run import run_batch
+    from baichuan_cli.cli.self_check import require_right
 
     with started(job.plan, out, name="generate", verbose=verbose) as (engine, out, ready_seconds):
+        checked = require_right(job.plan, engine, out) if self_check else None
         source = _Streamed(engine, lambda _, text: out.text(text, end="")) if stream else engine
         with _progress(out, len(job.items)) as show:
             result = run_batch(job.items, source, open_answers(out), job.run, encode=job.encode, progress=show)
-    return Answered(result, ready_seconds)
+    return Answered(result, ready_seconds, checked)
 
 
 class Started(NamedTuple):

@@ -64,6 +64,14 @@ def generate(
     fast_start: options.FastStartOption = False,
     trust_remote_code: options.TrustRemoteCodeOption = False,
     assignments: options.SetOption = None,
+    self_check: Annotated[
+        bool,
+        typer.Option(
+            "--self-check",
+            help="First compare the engine with float32; answer only if it is right. See docs/self-check.md.",
+            rich_help_panel=_INPUT,
+        ),
+    ] = False,
     explain: options.ExplainOption = False,
     dry_run: options.DryRunOption = False,
     force: options.ForceOption = False,
@@ -136,5 +144,6 @@ def generate(
         raise typer.Exit(ExitCode.REFUSED if plan.refusals else bad)
     job = make_job(plan, batch.items, chat=chat or system is not None, system=system)
     if input_path is not None:
-        raise typer.Exit(answer_batch(job, batch.bad_lines, input_path, output_path, out, verbose=verbose))
-    raise typer.Exit(answer_prompts(job, out, verbose=verbose))
+        code = answer_batch(job, batch.bad_lines, input_path, output_path, out, verbose=verbose, self_check=self_check)
+        raise typer.Exit(code)
+    raise typer.Exit(answer_prompts(job, out, verbose=verbose, self_check=self_check))

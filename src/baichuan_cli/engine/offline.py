@@ -133,6 +133,7 @@ class _Progress:
             first_token_seconds=self._first_token_seconds,
             total_seconds=time.perf_counter() - self._started,
             cached_tokens=getattr(output, "num_cached_tokens", None),
+            prompt_logprobs=_prompt_logprobs(getattr(output, "prompt_logprobs", None)),
         )
 
 
@@ -163,6 +164,13 @@ def _choice(output: Any) -> Choice:
         finish_reason="length" if output.finish_reason == "length" else "stop",
         logprobs=None if output.logprobs is None else tuple(map(_token, token_ids, output.logprobs)),
     )
+
+
+def _prompt_logprobs(positions: Any) -> tuple[dict[int, float], ...] | None:
+    """Return what vLLM says of the prompt's own tokens; it says nothing of the first, which follows no other."""
+    if positions is None:
+        return None
+    return tuple({token: entry.logprob for token, entry in (candidates or {}).items()} for candidates in positions)
 
 
 def _token(token_id: int, candidates: Mapping[int, Any]) -> Token:

@@ -49,6 +49,8 @@ class Completion:
     first_token_seconds: float | None  # None where only finished answers were asked of the engine
     total_seconds: float
     cached_tokens: int | None = None  # prompt tokens answered from the prefix cache; None where vLLM does not say
+    # Log-probabilities of each prompt token and of the likeliest in its place, by id; None unless asked for.
+    prompt_logprobs: tuple[Mapping[int, float], ...] | None = None
 
     @property
     def completion_tokens(self) -> int:
