@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from baichuan_cli.cli.options import JsonOption
+from baichuan_cli.cli.options import JsonOption, ModelOption, ProfileOption, SetOption
 from baichuan_cli.cli.output import Output
+from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
     from baichuan_cli.doctor.facts.choice import Choice
@@ -32,23 +33,40 @@ def doctor(
             help="Also write one text to attach to a question, with tokens, keys, names and home folders blacked out.",
         ),
     ] = None,
+    engine: Annotated[
+        bool,
+        typer.Option(
+            "--engine", help="Also run the demo models, and --model, and compare their answers with float32: a minute."
+        ),
+    ] = False,
+    model: ModelOption = None,
+    profile: ProfileOption = None,
+    assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look at everything that bcli needs here: what is well, what is not, and how to mend it.
 
     Exit status: 0 where all is well, 1 with warnings, 2 where bcli cannot run.
     """
+    from baichuan_cli.cli.doctor_engine import examine_engines
     from baichuan_cli.cli.doctor_view import as_json_object, show
+    from baichuan_cli.cli.planning import Wishes
     from baichuan_cli.doctor.checks import examine
     from baichuan_cli.doctor.verdict import exit_status
 
     out = Output(json_mode=as_json)
     if report is not None:
         check_report(report)
+    if not engine and (model or profile or assignments):
+        raise BcliError("--model, --profile and --set are about an engine.", hint="Add --engine.")
     facts = gather_facts(out, offline=offline)
-    verdicts = examine(facts)
+    examined = []
+    if engine:
+        examined = examine_engines(Wishes(model=model, profile=profile, assignments=assignments or ()), out)
+    verdicts = (*examine(facts), *(one.verdict for one in examined))
     if as_json:
-        out.json(as_json_object(facts, verdicts))
+        judged = [one.checked.as_json() for one in examined if one.checked]
+        out.json({**as_json_object(facts, verdicts), **({"self_check": judged} if engine else {})})
     else:
         show(facts, verdicts, out)
     if report is not None:
@@ -75,8 +93,6 @@ def check_report(path: Path) -> None:
         BcliError: it is no place for a report.
     """
     from baichuan_cli.doctor.report import TITLE
-    from baichuan_cli.errors import BcliError, ExitCode
-
     if not path.parent.is_dir():
         raise BcliError(f"There is no folder {path.parent}.", hint="Give another path.", exit_code=ExitCode.OUTPUT)
     if not path.exists():
@@ -116,7 +132,6 @@ def choose(detection: Detection, release: Release | None) -> Choice:
     """Return the profile and the plan that commands would use with this hardware when nothing else is asked for."""
     from baichuan_cli.cli.planning import Wishes, ground
     from baichuan_cli.doctor.facts.choice import Choice
-    from baichuan_cli.errors import BcliError
     from baichuan_cli.plan.releases import NEWEST
 
     wishes = Wishes(vllm_version=str(release) if release else NEWEST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from baichuan_cli.cli.output import Output
@@ -29,7 +30,7 @@ def ask_planned(plan: Plan, engine: Answering) -> list[Reply]:
     return ask(engine, prompts_for(tokenizer, int(str(plan.settings["max_model_len"].value))))
 
 
-def judge_planned(plan: Plan, replies: list[Reply], out: Output) -> Checked:
+def judge_planned(plan: Plan, replies: Sequence[Reply], out: Output) -> Checked:
     """Judge the replies of a plan's engine; on a terminal, show how far the float32 pass is.
 
     Raises:

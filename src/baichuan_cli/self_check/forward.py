@@ -22,7 +22,7 @@ Position = Literal["rope", "rope in pairs", "alibi", "none"]
 Packing = Literal["as stored", "groups cut", "first shard's groups", "order ignored", "zeros off by one"]
 
 #: Rows of the vocabulary that are looked at together; the head is the largest matrix of a Baichuan.
-_VOCABULARY_STEP = 16_384
+_VOCABULARY_STEP = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Computation:
     rounding: Rounding = EXACT
 
     @property
-    def reading(self) -> tuple[Packing, int, Rounding]:
-        """Return what decides about the weights of linear layers; computations with equal ones share them."""
-        return self.packing, self.shards if self.packing != "as stored" else 1, self.rounding
+    def reading(self) -> tuple[Packing, int]:
+        """Return how the weights of linear layers are read: packing, and shards where that depends on them."""
+        return self.packing, self.shards if self.packing != "as stored" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _last_hidden(
     def linear(x: Tensor, name: str) -> Tensor:
         if any(computation.rounding.fp8 for computation in computations):
             x = each(x.clone(), Rounding.inputs)
-        return each(torch.cat(list(_products(weights, name, x, computations))))
+        return each(_product(weights, name, x, computations))
 
     def norm(x: Tensor, name: str) -> Tensor:
         return each(_rms_norm(x, weights.vector(name), shape.epsilon))
@@ -195,15 +195,18 @@ def _last_hidden(
     return norm(x, "model.norm.weight")
 
 
-def _products(weights: Weights, name: str, x: Tensor, computations: Sequence[Computation]) -> Iterator[Tensor]:
-    """Yield x [computations, tokens, in] times the layer's weights for neighbours that read them alike."""
-    begin = 0
-    for end in range(1, len(computations) + 1):
-        if end < len(computations) and computations[end].reading == computations[begin].reading:
-            continue
-        packing, shards, rounding = computations[begin].reading
-        yield x[begin:end] @ rounding.weights(weights.linear(name, packing, shards)).T
-        begin = end
+def _product(weights: Weights, name: str, x: Tensor, computations: Sequence[Computation]) -> Tensor:
+    """Return x [computations, tokens, in] times a layer's weights, read once for all that read them alike."""
+    import torch
+
+    products: dict[int, Tensor] = {}
+    for packing, shards in dict.fromkeys(computation.reading for computation in computations):
+        weight = weights.linear(name, packing, shards)
+        alike = [number for number, one in enumerate(computations) if one.reading == (packing, shards)]
+        for rounding in dict.fromkeys(computations[number].rounding for number in alike):
+            rows = [number for number in alike if computations[number].rounding == rounding]
+            products.update(zip(rows, x[rows] @ rounding.weights(weight).T, strict=True))
+    return torch.stack([products[number] for number in range(len(computations))])
 
 
 def _by_sequence(x: Tensor, sequences: Sequence[Asked]) -> Iterator[tuple[Tensor, Asked]]:

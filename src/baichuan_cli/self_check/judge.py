@@ -154,15 +154,9 @@ def _fits(
 ) -> list[Fit]:
     """Return how well the replies fit each computation, which is run exactly and with rounding."""
     pairs = [_exact_and_rounded(computation, rounding) for computation in computations]
-    # All exact ones first: neighbours that read the weights alike share them.
-    found = scores(
-        weights,
-        shape,
-        [reply.asked for reply in replies],
-        [exact for exact, _ in pairs] + [rounded for _, rounded in pairs],
-        progress=progress,
-    )
-    exact, rounded = found[: len(pairs)], found[len(pairs) :]
+    both = [computation for pair in pairs for computation in pair]
+    found = scores(weights, shape, [reply.asked for reply in replies], both, progress=progress)
+    exact, rounded = found[::2], found[1::2]
     return [
         Fit(_of_engine(replies, a), _between(a, b), _behind(replies, a)) for a, b in zip(exact, rounded, strict=True)
     ]

@@ -13,7 +13,7 @@ from baichuan_cli.plan.names import ATTENTION_BACKENDS
 from baichuan_cli.plan.releases import BAICHUAN_IN_TREE, attention_selectable, triton_attention
 
 _TRITON_PREFILL = "VLLM_USE_TRITON_FLASH_ATTN"
-_COMPARE = "Compare greedy answers to a few long prompts with those of --profile cpu before you trust them."
+_COMPARE = "First find out on this machine whether they are right: bcli doctor --engine"
 
 
 def attention(draft: Draft) -> Iterator[Outcome]:
