@@ -13,7 +13,7 @@ from baichuan_cli.plan.names import ATTENTION_BACKENDS
 from baichuan_cli.plan.releases import BAICHUAN_IN_TREE, attention_selectable, triton_attention
 
 _TRITON_PREFILL = "VLLM_USE_TRITON_FLASH_ATTN"
-_COMPARE = "First find out on this machine whether they are right: bcli doctor --engine"
+_FIND_OUT = "Find out on this machine before you trust %s: bcli doctor --engine"
 
 
 def attention(draft: Draft) -> Iterator[Outcome]:
@@ -24,7 +24,8 @@ def attention(draft: Draft) -> Iterator[Outcome]:
         yield Drop("attention_backend", f"not selectable {where}")
     elif backend is not None and backend not in ATTENTION_BACKENDS:
         alibi = f", and neither is whether it computes ALiBi, which {draft.model.name} needs" if draft.alibi else ""
-        yield Warn(f"attention_backend {backend} is not known to bcli{alibi}", _COMPARE if draft.alibi else "")
+        find_out = _FIND_OUT % "its answers" + f" --set attention_backend={backend}"
+        yield Warn(f"attention_backend {backend} is not known to bcli{alibi}", find_out if draft.alibi else "")
 
 
 def alibi_backend(draft: Draft) -> Iterator[Outcome]:
@@ -104,7 +105,7 @@ def alibi_on_dcu(draft: Draft) -> Iterator[Outcome]:
             yield Warn(
                 f"ALiBi may be ignored in prefill by vLLM {draft.release} on ROCm: "
                 "answers to long prompts may be wrong.",
-                _COMPARE,
+                _FIND_OUT % "them",
             )
         yield from _without_triton_prefill(draft)
 

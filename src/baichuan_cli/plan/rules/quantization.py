@@ -13,8 +13,6 @@ _WHILE_LOADING = ("fp8", "bitsandbytes")
 
 _CPU_BITS = 4
 
-_COMPARE = "Compare its answers with those of an unquantized checkpoint before you trust them."
-
 #: Methods with 4-bit weights, whose kernel for the CPU (cpu_gemm_wna16) vLLM builds for AVX-512 alone. Seen in 0.32 on
 #: a processor with AVX2: the model loads, and its first answer fails.
 _WITH_AVX512 = ("gptq", "awq", "compressed-tensors")
@@ -56,7 +54,10 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
             "Use another checkpoint: bcli models list",
         )
     elif doubt := draft.profile.doubts_at(draft.release).get(method):
-        yield Warn(f"quantization {method} on {draft.profile.name}: {doubt}", _COMPARE)
+        find_out = (
+            f"Find out on this machine before you trust its answers: bcli doctor --engine --model {draft.model.name}"
+        )
+        yield Warn(f"quantization {method} on {draft.profile.name}: {doubt}", find_out)
     bits = draft.model.quantization.bits if draft.model.quantization else None
     if draft.profile.kind == "cpu" and method in ("gptq", "awq") and bits not in (_CPU_BITS, None):
         yield Refuse(f"{method} with {bits} bits: the CPU's kernels take {_CPU_BITS} bits only.")
