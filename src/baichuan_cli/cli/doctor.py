@@ -93,6 +93,7 @@ def check_report(path: Path) -> None:
         BcliError: it is no place for a report.
     """
     from baichuan_cli.doctor.report import TITLE
+
     if not path.parent.is_dir():
         raise BcliError(f"There is no folder {path.parent}.", hint="Give another path.", exit_code=ExitCode.OUTPUT)
     if not path.exists():
