@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fast docs set-up clean
+.PHONY: demo test check fast docs try-dockerfile set-up clean
 
 demo: set-up            ## generate with the bundled model
 	$(BIN)/bcli generate --prompt 床前明月光
@@ -22,6 +22,9 @@ check: set-up
 docs: set-up            ## write docs/cli.md from the commands, docs/profiles/ from the plans
 	$(BIN)/python tools/write_cli_reference.py
 	$(BIN)/python tools/write_profile_tables.py
+
+try-dockerfile:         ## carry out the Dockerfile's steps in a clean environment, without Docker
+	$(PYTHON) tools/try_dockerfile.py
 
 set-up:
 	@$(PYTHON) tools/set_up.py

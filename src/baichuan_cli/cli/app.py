@@ -9,6 +9,7 @@ import typer
 from baichuan_cli import __version__
 from baichuan_cli.cli import bench, models, profiles
 from baichuan_cli.cli.chat.command import chat
+from baichuan_cli.cli.docker import docker
 from baichuan_cli.cli.doctor import doctor
 from baichuan_cli.cli.download import download
 from baichuan_cli.cli.generate import generate
@@ -51,4 +52,5 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(models.app, name="models")
 app.add_typer(profiles.app, name="profiles")
 app.command()(patch_tokenizer)
+app.command()(docker)
 app.command()(doctor)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from baichuan_cli.catalog.model import Dtype
+from baichuan_cli.container.recipe import Recipe
 from baichuan_cli.errors import BcliError
 from baichuan_cli.plan.release import Release
 from baichuan_cli.plan.settings import ENGINE, read
@@ -122,6 +123,7 @@ class Profile(_Strict):
     environment: Environment = {}
     forbidden_environment: Mapping[VariableName, str] = {}  # variable -> why it must not be set
     conditions: tuple[Condition, ...] = ()
+    container: Recipe | None = None  # None: not known how to run in one
     notes: tuple[str, ...] = ()  # what a person should know before they rely on this hardware
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""How to run bcli in a container on each kind of hardware: the commands of Docker, and a Compose file."""
