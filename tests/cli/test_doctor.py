@@ -90,7 +90,7 @@ def test_what_is_to_be_mended_comes_first(bcli: Bcli, on: Put, tmp_path: Path) -
     patient = patients.k100_ai(tmp_path)
     for path in ("/dev/kfd", "/dev/mkfd"):
         patient.remove(path)
-    patient.imports["server"] = "ModuleNotFoundError: No module named 'pyairports'"
+    patient.imports["server"] = "ImportError: cannot import name 'x'"
     on(patient)
 
     ran = bcli("doctor", "--offline")
@@ -103,9 +103,8 @@ bcli cannot run here: 1 thing to mend, and 1 warning.
 ✗  device-files     /dev/kfd is not in this container
                     → Start it with: docker run --device=/dev/kfd --device=/dev/dri --group-add video -v\
  /opt/hyhal:/opt/hyhal:ro …
-!  server           bcli serve and bcli chat will not work. The package pyairports is a placeholder that breaks\
- outlines, which this vLLM imports.
-                    → Install the outlines release that the vendor's image names.
+!  server           bcli serve and bcli chat will not work. ImportError: cannot import name 'x'
+                    → See all of it: python -c "import vllm.entrypoints.openai.api_server"
 
 ✓  platform         Linux"""
     )

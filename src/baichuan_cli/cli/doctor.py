@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from baichuan_cli import paths
 from baichuan_cli.cli.options import JsonOption, ModelOption, ProfileOption, SetOption
 from baichuan_cli.cli.output import Output
 from baichuan_cli.errors import BcliError, ExitCode
@@ -117,7 +118,7 @@ def save_report(path: Path, facts: Facts, verdicts: Sequence[Verdict]) -> None:
     from baichuan_cli.doctor.report import write_report
 
     environment = dict(os.environ)
-    private = private_of(environment, user=_account(), home=str(Path("~").expanduser()), host=platform.node())
+    private = private_of(environment, user=_account(), home=str(paths.expand_home("~")), host=platform.node())
     replace_file(path, black_out(write_report(facts, verdicts, environment), private).encode())
 
 

@@ -10,6 +10,7 @@ import pytest
 from baichuan_cli.doctor.checks import examine
 from baichuan_cli.doctor.checks.packages import INSTALL
 from baichuan_cli.doctor.verdict import Verdict
+from baichuan_cli.engine.failures import recognise
 from doctor import patients
 
 NMS = "RuntimeError: operator torchvision::nms does not exist"
@@ -59,12 +60,12 @@ def test_the_placeholder_of_pyairports(tmp_path: Path) -> None:
     patient = patients.k100_ai(tmp_path)
     patient.imports["server"] = "ModuleNotFoundError: No module named 'pyairports'"
 
-    assert patient.verdicts()["server"] == Verdict(
-        "server",
-        "warning",
-        "bcli serve and bcli chat will not work. The package pyairports is a placeholder that breaks outlines, which"
-        " this vLLM imports.",
-        "Install the outlines release that the vendor's image names.",
+    verdict = patient.verdicts()["server"]
+
+    cause = recognise("No module named 'pyairports'")
+    assert cause is not None
+    assert verdict == Verdict(
+        "server", "warning", f"bcli serve and bcli chat will not work. {cause.message}", cause.hint
     )
 
 
@@ -207,6 +208,14 @@ def test_versions_out_of_range(tmp_path: Path) -> None:
 def test_requirements_that_do_not_count(tmp_path: Path, line: str) -> None:
     patient = patients.cpu(tmp_path)
     patient.install("vllm", "0.32.0", line)
+
+    assert patient.verdicts()["versions"].status == "ok"
+
+
+def test_what_a_build_is_for_does_not_count_as_a_version(tmp_path: Path) -> None:
+    patient = patients.cpu(tmp_path)
+    patient.install("numpy", "1.26.4")
+    patient.install("vllm", "0.5.0+cpu", "torch==2.13.0+anything", "numpy<1.26.5,>=1.26.4")
 
     assert patient.verdicts()["versions"].status == "ok"
 

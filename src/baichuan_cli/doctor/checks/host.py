@@ -13,7 +13,6 @@ from baichuan_cli.sizes import GIB, gibibytes
 _SHARED_MEMORY = GIB
 _LOCKED_MEMORY = GIB  # the reference README sets no limit; a smaller one than this is a default, not a choice
 _LITTLE_MEMORY = 4 * GIB  # vLLM's own process and the bundled demo
-_AVX512_ONLY = "<0.5.1"  # the CPU backend of 0.5.0 has no kernels without it
 
 
 def platform(facts: Facts) -> Iterator[Verdict]:
@@ -42,12 +41,6 @@ def cpu(facts: Facts) -> Iterator[Verdict]:
         yield ok("cpu", cores)
     elif "avx2" not in flags:
         yield fail("cpu", f"{cores} without AVX2, and vLLM's CPU kernels need it", "Use another machine or a card.")
-    elif "avx512f" not in flags and facts.release is not None and facts.release.matches(_AVX512_ONLY):
-        yield fail(
-            "cpu",
-            f"{cores} without AVX-512, and vLLM {facts.release} has no CPU kernels for it",
-            "Use a later vLLM, or another machine.",
-        )
     elif "avx512f" not in flags:
         yield warn("cpu", f"{cores} without AVX-512: slower, and GPTQ and AWQ checkpoints are refused")
     else:

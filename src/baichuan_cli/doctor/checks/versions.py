@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from baichuan_cli.doctor.facts.everything import Facts
@@ -17,6 +19,8 @@ CORE = (
     *DISTRIBUTIONS,
     *("torch", "transformers", "tokenizers", "huggingface-hub", "numpy", "pydantic", "triton", "baichuan-cli"),
 )
+
+_LOCAL = re.compile(r"\+[A-Za-z0-9.]+")
 
 
 def ranges(facts: Facts) -> Iterator[Verdict]:
@@ -63,7 +67,9 @@ def _unmet(package: Package, packages: Packages) -> Iterator[str]:
 
 
 def _meets(wanted: Requirement, version: str) -> bool:
+    """Tell whether a version is in range. What it was built for (`+cpu`, `+das`) is for the checks of builds."""
+    public = SpecifierSet(_LOCAL.sub("", str(wanted.specifier)))
     try:
-        return wanted.specifier.contains(Version(version), prereleases=True)
+        return public.contains(Version(version).public, prereleases=True)
     except InvalidVersion:
         return True  # a vendor's own way of counting, which nothing can be compared with
