@@ -63,3 +63,16 @@ def test_interactive_means_a_person_and_no_json() -> None:
     assert Output(stdout=Terminal()).interactive
     assert not Output(json_mode=True, stdout=Terminal()).interactive
     assert not Output(stdout=io.StringIO()).interactive
+
+
+def test_only_the_processs_own_streams_are_rerouted(
+    streams: tuple[io.StringIO, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdout, stderr = streams
+    monkeypatch.setattr("sys.stdout", Terminal())
+    own, quiet = Output(json_mode=True), Output(stdout=io.StringIO(), stderr=io.StringIO())
+    for output in (own, quiet):
+        rerouted = output.rerouted(stdout, stderr)
+        rerouted.json({"from": "own" if output is own else "quiet"})
+        assert rerouted.json_mode is output.json_mode
+    assert stdout.getvalue() == '{\n  "from": "own"\n}\n'

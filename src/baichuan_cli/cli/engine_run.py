@@ -117,7 +117,7 @@ def started(plan: Plan, out: Output, *, name: str, verbose: bool) -> Iterator[St
 
     log_path = None if verbose else new_log_path(paths.state_dir(), f"{name}-{Path(plan.model.name).name}")
     with divert(log_path) as log:
-        out = Output(json_mode=out.json_mode, stdout=log.stdout, stderr=log.stderr)
+        out = out.rerouted(log.stdout, log.stderr)
         begun = time.perf_counter()
         with first_start_told(plan, out), out.status("starting the engine …"):
             engine = start_offline(plan, log)

@@ -39,6 +39,14 @@ class Output:
         self._stdout = stdout or sys.stdout
         self._stderr = stderr or sys.stderr
 
+    def rerouted(self, stdout: TextIO, stderr: TextIO) -> Output:
+        """Return the same output with other streams in place of the process's own; others are kept as they are."""
+        return Output(
+            json_mode=self.json_mode,
+            stdout=stdout if self._stdout is sys.stdout else self._stdout,
+            stderr=stderr if self._stderr is sys.stderr else self._stderr,
+        )
+
     @property
     def interactive(self) -> bool:
         """Tell whether a person looks at the data on a terminal."""
