@@ -2,7 +2,7 @@
 
 Decoding one sequence is a chain of matrix-vector products, and their time is the time to read the weights. On an H100
 cuBLAS reads them at 1.8 to 2.9 TB/s and this kernel at 2.4 to 3.2 (docs/benchmarks.md). Several tokens are left to
-cuBLAS.
+cuBLAS. `matvec_fp8.py` does the same for weights in 8 bits.
 
 The product is an operator of its own that torch.compile does not look into, because a graph compiled by vLLM serves
 every number of tokens.
@@ -17,8 +17,11 @@ import triton
 import triton.language as tl
 from torch import Tensor, nn
 from torch.nn import functional
+from vllm.model_executor.kernels.linear.scaled_mm.cutlass import CutlassFP8ScaledMMLinearKernel
 from vllm.model_executor.layers.linear import UnquantizedLinearMethod
 from vllm.model_executor.layers.vocab_parallel_embedding import UnquantizedEmbeddingMethod
+
+from baichuan_cli.vllm_plugin import matvec_fp8
 
 _WARPS = 8
 
@@ -75,7 +78,10 @@ _FASTER = {UnquantizedLinearMethod: _MatvecLinear, UnquantizedEmbeddingMethod: _
 
 
 def use_matvec(model: nn.Module) -> None:
-    """Let the unquantized layers of a model and its head use this product; quantized ones keep their own."""
+    """Let the layers of a model and its head use these products, as far as there is one for their weights."""
     for module in model.modules():
-        if faster := _FASTER.get(type(getattr(module, "quant_method", None))):
+        method: Any = getattr(module, "quant_method", None)
+        if faster := _FASTER.get(type(method)):
             module.quant_method = faster()
+        elif type(kernel := getattr(method, "fp8_linear", None)) is CutlassFP8ScaledMMLinearKernel:
+            method.fp8_linear = matvec_fp8.with_matvec(kernel)
