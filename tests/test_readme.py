@@ -96,6 +96,12 @@ def test_each_language_links_to_the_other() -> None:
 
 
 @pytest.mark.parametrize("name", READMES)
+def test_every_document_can_be_found(name: str) -> None:
+    linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", without_code(read(name)))}
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
+@pytest.mark.parametrize("name", READMES)
 def test_the_two_commands_lead(name: str) -> None:
     lines = re.findall(r"^\$ (make \w+)", code_blocks(read(name))[0], re.MULTILINE)
     assert lines == ["make demo", "make test"]
