@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from baichuan_cli.cli.doctor_view import show
+from baichuan_cli.cli.output import Output
+from baichuan_cli.doctor.checks import examine
 from baichuan_cli.doctor.facts.everything import Facts
 from cli.in_process import Bcli, run_bcli
 from doctor import patients
@@ -177,3 +181,16 @@ def test_a_report_in_a_folder_that_is_not_there(bcli: Bcli, tmp_path: Path) -> N
         7,
         f"error: There is no folder {tmp_path}/nowhere.\n  Give another path.\n",
     )
+
+
+def test_an_encoding_without_check_marks(tmp_path: Path) -> None:
+    patient = patients.k100_ai(tmp_path)
+    patient.remove("/dev/mkfd")
+    patient.remove("/dev/kfd")
+    facts, stream = patient.facts(), io.TextIOWrapper(io.BytesIO(), encoding="gbk")
+
+    show(facts, examine(facts), Output(stdout=stream))
+
+    stream.seek(0)
+    marks = [line[:3] for line in stream.read().splitlines()[2:] if line[:1].strip()]
+    assert (marks[0], set(marks)) == ("x  ", {"x  ", "+  ", "-  "})

@@ -76,3 +76,8 @@ def test_only_the_processs_own_streams_are_rerouted(
         rerouted.json({"from": "own" if output is own else "quiet"})
         assert rerouted.json_mode is output.json_mode
     assert stdout.getvalue() == '{\n  "from": "own"\n}\n'
+
+
+@pytest.mark.parametrize(("encoding", "has"), [("utf-8", True), ("gbk", False), ("gb18030", True), ("ascii", False)])
+def test_signs_that_an_encoding_has(encoding: str, has: bool) -> None:
+    assert Output(stdout=io.TextIOWrapper(io.BytesIO(), encoding=encoding)).has_signs("✓") is has

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from baichuan_cli import __version__
@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 #: Name and version of the JSON form; the version rises when a key changes its meaning or goes away.
 SCHEMA = "bcli.doctor/1"
 
-_MARKS: dict[Status, tuple[str, str]] = {
-    "failure": ("✗", "bold red"),
-    "warning": ("!", "yellow"),
-    "skipped": ("–", "dim"),
-    "ok": ("✓", "green"),
-}
+_MARKS: Mapping[Status, str] = {"failure": "✗", "warning": "!", "skipped": "–", "ok": "✓"}
+_PLAIN_MARKS: Mapping[Status, str] = {"failure": "x", "warning": "!", "skipped": "-", "ok": "+"}
+_STYLES: Mapping[Status, str] = {"failure": "bold red", "warning": "yellow", "skipped": "dim", "ok": "green"}
 
 
 def show(facts: Facts, verdicts: Sequence[Verdict], out: Output) -> None:
@@ -35,12 +32,13 @@ def show(facts: Facts, verdicts: Sequence[Verdict], out: Output) -> None:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for verdict in (*troubles, *others):
-        if troubles and verdict is others[0]:
+    marks = _MARKS if out.has_signs("".join(_MARKS.values())) else _PLAIN_MARKS
+    for number, verdict in enumerate((*troubles, *others)):
+        if troubles and number == len(troubles):
             table.add_row()
-        mark, style = _MARKS[verdict.status]
         quiet = "dim" if verdict.status == "skipped" else ""
-        table.add_row(Text(mark, style), Text(verdict.check, "bold"), Text(verdict.says, quiet))
+        mark = Text(marks[verdict.status], _STYLES[verdict.status])
+        table.add_row(mark, Text(verdict.check, "bold"), Text(verdict.says, quiet))
         if verdict.fix:
             table.add_row("", "", Text(f"→ {verdict.fix}", "cyan"))
     out.laid_out(table)

@@ -62,6 +62,14 @@ class Output:
         """Return the columns of the terminal that the data goes to."""
         return self._console(self._stdout).width
 
+    def has_signs(self, signs: str) -> bool:
+        """Tell whether the encoding of the data stream has these characters; GBK, for one, has no check mark."""
+        try:
+            signs.encode(self._stdout.encoding or "utf-8")
+        except UnicodeEncodeError:
+            return False
+        return True
+
     @property
     def binary(self) -> BinaryIO:
         """Return stdout for records that come as bytes."""

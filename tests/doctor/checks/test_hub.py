@@ -20,7 +20,7 @@ def test_one_that_answers_is_enough(tmp_path: Path) -> None:
     answers = (Answer("huggingface", problem="no answer within 12 s"), Answer("hf-mirror", 0.42))
 
     assert judge(tmp_path, *answers) == [
-        Verdict("sources", "ok", "hf-mirror answers in 0.4 s; not huggingface (no answer within 12 s)")
+        Verdict("sources", "ok", "hf-mirror answers in 0.4 s; not huggingface: no answer within 12 s")
     ]
 
 
@@ -35,7 +35,7 @@ def test_none_answers(tmp_path: Path) -> None:
         Verdict(
             "sources",
             "warning",
-            "no server answers: huggingface and hf-mirror (gone), modelscope (x)",
+            "no server answers: huggingface, hf-mirror: gone; modelscope: x",
             "Check the network and HTTPS_PROXY. Or take models from a folder: bcli download MODEL --source FOLDER",
         )
     ]

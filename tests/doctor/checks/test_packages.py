@@ -24,9 +24,16 @@ def test_no_vllm_at_all(tmp_path: Path) -> None:
     verdicts = patient.verdicts()
 
     assert verdicts["vllm"] == Verdict("vllm", "failure", "not installed in this Python environment", INSTALL)
-    assert verdicts["torch"] == Verdict("torch", "failure", "not installed", "It comes with vLLM.")
     assert verdicts["profile"] == Verdict("profile", "ok", "cpu: no accelerator found")
-    assert {"transformers", "triton", "server", "plugins", "baichuan"}.isdisjoint(verdicts)
+    assert {"torch", "transformers", "triton", "server", "plugins", "baichuan"}.isdisjoint(verdicts)
+
+
+def test_no_torch_beside_vllm(tmp_path: Path) -> None:
+    patient = patients.cpu(tmp_path)
+    patient.torch = None
+    del patient.imports["torch"]
+
+    assert patient.verdicts()["torch"] == Verdict("torch", "failure", "not installed", "It comes with vLLM.")
 
 
 def test_a_broken_torchvision(tmp_path: Path) -> None:

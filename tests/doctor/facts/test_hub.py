@@ -76,8 +76,7 @@ def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
         found = problems(look_at_hub(offline=False))
 
-    assert "127.0.0.1" in found["huggingface"]
-    assert "timed out" in found["huggingface"]
+    assert found["huggingface"] == "did not answer (timed out)"
     assert time.monotonic() - started < 3
 
 

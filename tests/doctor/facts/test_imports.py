@@ -89,6 +89,12 @@ def test_an_import_without_an_end(site: Path) -> None:
     assert found.errors == {"torch": "", "torchvision": "Python did not survive it (no answer within 1 s)"}
 
 
+def test_ctrl_c_ends_it(site: Path) -> None:
+    (site / "torchvision.py").write_text("raise KeyboardInterrupt")
+
+    assert "torchaudio" not in try_imports(Surroundings()).errors
+
+
 def test_python_does_not_even_start() -> None:
     assert try_imports(Surroundings(run_python=lambda _: run_command(["/nowhere/python"]))) == Imports(
         errors={"torch": "not found"}

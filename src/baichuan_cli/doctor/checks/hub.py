@@ -32,4 +32,4 @@ def _told(silent: Sequence[Answer]) -> str:
     by_problem: dict[str, list[str]] = {}
     for answer in silent:
         by_problem.setdefault(answer.problem, []).append(answer.source)
-    return ", ".join(f"{' and '.join(sources)} ({problem})" for problem, sources in by_problem.items())
+    return "; ".join(f"{', '.join(sources)}: {problem}" for problem, sources in by_problem.items())

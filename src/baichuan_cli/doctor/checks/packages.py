@@ -23,7 +23,8 @@ def torch(facts: Facts) -> Iterator[Verdict]:
     """Judge torch: it imports, and reaches the cards."""
     error, built, build = facts.imports.errors.get("torch"), facts.imports.torch, torch_build(facts)
     if error is None:
-        yield fail("torch", "not installed", "It comes with vLLM.")
+        if facts.release is not None:
+            yield fail("torch", "not installed", "It comes with vLLM.")
     elif error or built is None or build is None:
         yield _broken("torch", error or "it does not say what it is")
     elif (needed := vllm_build(facts)) is not None and needed == "hip" != build:

@@ -33,7 +33,7 @@ def ranges(facts: Facts) -> Iterator[Verdict]:
             "\n".join(problems),
             "Put back the versions that came with vLLM. In a vendor's image: start again from the image.",
         )
-    else:
+    elif facts.release is not None:
         yield ok("versions", "torch, transformers, vLLM and their like fit each other")
 
 

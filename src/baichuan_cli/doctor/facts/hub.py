@@ -89,9 +89,14 @@ def _ask(source: str, address: Callable[[], str], page: str) -> Answer:
             return Answer(source, problem="the proxy wants a password")
         # Any other refusal is about this model, and an answer.
     except TemporaryProblem as problem:
-        return Answer(source, problem=problem.reason)
+        return Answer(source, problem=_without_host(problem.reason))
     except SourceError as error:
         return Answer(source, problem=error.reason)
     except RangeRefusedError:
         return Answer(source, problem="its answer makes no sense")
     return Answer(source, time.monotonic() - started)
+
+
+def _without_host(reason: str) -> str:
+    """Return a reason such as "hf-mirror.com did not answer (…)" without the host; the source's name stands there."""
+    return "did not answer" + end if (end := reason.partition("did not answer")[2]) else reason

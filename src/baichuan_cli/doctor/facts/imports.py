@@ -37,6 +37,8 @@ for name, package, statement in json.loads(sys.argv[1]):
     say(step=name)
     try:
         exec(statement)
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:
         say(step=name, error=f"{type(error).__name__}: {error}")
     else:
@@ -50,12 +52,12 @@ try:
     load_general_plugins()
 except ImportError:
     pass
-except BaseException as error:
+except Exception as error:
     say(plugins_error=f"{type(error).__name__}: {error}")
 try:
     from vllm import ModelRegistry
     say(architectures=[name for name in ModelRegistry.get_supported_archs() if name.lower().startswith("baichuan")])
-except BaseException:
+except Exception:
     pass
 """
 
