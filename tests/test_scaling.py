@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from baichuan_cli.catalog.catalogue import load_catalogue
 from baichuan_cli.catalog.memory import kv_bytes_per_token, weight_memory_bytes
 from baichuan_cli.catalog.model import Model
 from baichuan_cli.catalog.parallel import tensor_parallel_sizes
+from baichuan_cli.cli.app import app
 from baichuan_cli.plan.rules.memory import OVERHEAD_BYTES
 from baichuan_cli.sizes import GIB
 
@@ -74,11 +77,26 @@ def test_what_cannot_be_split() -> None:
 
 def test_the_manifests_are_yaml() -> None:
     manifests = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
-    assert len(manifests) == 2
-    values, group = map(yaml.safe_load, manifests)
+    assert len(manifests) == 3
+    values, group, backend = map(yaml.safe_load, manifests)
     assert values["servingEngineSpec"]["modelSpec"][0]["requestGPU"] == 1
     [container] = group["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"]
     assert container["args"][-6:] == [
         *("--nnodes", "$(LWS_GROUP_SIZE)", "--node-rank", "$(LWS_WORKER_INDEX)"),
         *("--master-addr", "$(LWS_LEADER_ADDRESS)"),
     ]
+    assert backend["default_version"] in backend["version_configs"]
+
+
+def test_what_the_manifests_give_bcli_parses() -> None:
+    group, backend = map(yaml.safe_load, re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)[1:])
+    [container] = group["spec"]["leaderWorkerTemplate"]["workerTemplate"]["spec"]["containers"]
+    [version] = backend["version_configs"].values()
+    known = {name for option in _serve().params for name in (*option.opts, *option.secondary_opts)}
+    for arguments in (container["args"], version["run_command"].split()):
+        assert arguments[0] == "serve"
+        assert [each for each in arguments if each.startswith("-") and each not in known] == []
+
+
+def _serve() -> Any:
+    return typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]
