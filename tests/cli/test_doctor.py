@@ -107,6 +107,7 @@ bcli cannot run here: 1 thing to mend, and 1 warning.
 ✗  device-files     /dev/kfd is not in this container
                     → Start it with: docker run --device=/dev/kfd --device=/dev/dri --group-add video -v\
  /opt/hyhal:/opt/hyhal:ro …
+                    The whole command: bcli docker --profile k100-ai
 !  server           bcli serve and bcli chat will not work. ImportError: cannot import name 'x'
                     → See all of it: python -c "import vllm.entrypoints.openai.api_server"
 

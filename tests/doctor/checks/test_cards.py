@@ -27,7 +27,7 @@ def test_a_container_without_the_device_file(tmp_path: Path) -> None:
         "failure",
         "/dev/kfd is not in this container",
         "Start it with: docker run --device=/dev/kfd --device=/dev/dri --group-add video"
-        " -v /opt/hyhal:/opt/hyhal:ro …",
+        " -v /opt/hyhal:/opt/hyhal:ro …\nThe whole command: bcli docker --profile k100-ai",
     )
     # What follows from it is not told as well.
     assert [check for check, verdict in verdicts.items() if verdict.status == "failure"] == ["device-files"]

@@ -88,7 +88,8 @@ def test_hyhal_is_not_mounted(tmp_path: Path) -> None:
         "hyhal",
         "failure",
         "/opt/hyhal, the driver's libraries, is not in this container",
-        "Mount it from the host: docker run -v /opt/hyhal:/opt/hyhal:ro …",
+        "Mount it from the host: docker run -v /opt/hyhal:/opt/hyhal:ro …\n"
+        "The whole command: bcli docker --profile k100-ai",
     )
 
 

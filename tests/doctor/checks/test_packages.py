@@ -125,7 +125,7 @@ def test_pip_has_replaced_the_vendors_torch(tmp_path: Path) -> None:
         "torch",
         "failure",
         "2.11.0+cu130 was built for CUDA, and vLLM 0.5.0+das.opt4.dtk24043 needs one for ROCm or DTK",
-        "pip has replaced the vendor's torch. Start again from the image, and install bcli with --no-deps.",
+        "pip has replaced the vendor's torch. Start again from the image, with: python3 tools/install_beside.py",
     )
 
 

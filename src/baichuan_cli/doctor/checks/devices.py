@@ -38,7 +38,11 @@ def device_files(facts: Facts) -> Iterator[Verdict]:
     if missing:
         says = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'}"
         if container:
-            yield fail("device-files", f"{says} not in this container", f"Start it with: {_RUN[vendor]}")
+            yield fail(
+                "device-files",
+                f"{says} not in this container",
+                f"Start it with: {_RUN[vendor]}{_whole_command(facts)}",
+            )
         else:
             yield fail("device-files", f"{says} missing", "Is the driver loaded? Its messages: sudo dmesg | tail")
     elif closed:
@@ -58,7 +62,7 @@ def hyhal(facts: Facts) -> Iterator[Verdict]:
         yield fail(
             "hyhal",
             "/opt/hyhal, the driver's libraries, is not in this container",
-            "Mount it from the host: docker run -v /opt/hyhal:/opt/hyhal:ro …",
+            f"Mount it from the host: docker run -v /opt/hyhal:/opt/hyhal:ro …{_whole_command(facts)}",
         )
     else:
         yield fail("hyhal", "/opt/hyhal, the driver's libraries, is missing", "Install Hygon's driver.")
@@ -108,6 +112,11 @@ def visible_devices(facts: Facts) -> Iterator[Verdict]:
         )
     else:
         yield ok("visible-devices", shown or "all cards")
+
+
+def _whole_command(facts: Facts) -> str:
+    profile = facts.access.profile
+    return f"\nThe whole command: bcli docker --profile {profile}" if profile else ""
 
 
 def _join(file: DeviceFile, *, in_container: bool) -> str:

@@ -12,7 +12,7 @@ from baichuan_cli.engine.failures import recognise
 
 INSTALL = (
     "In the folder of bcli's source: make demo (CPU), or pip install '.[cuda]' (NVIDIA).\n"
-    "On a DCU or AMD card use the vendor's image and install bcli into it."
+    "On a DCU or AMD card use the vendor's image, and install bcli into it: python3 tools/install_beside.py"
 )
 #: Packages for pictures and sounds that vLLM and transformers import where they are, and that Baichuan never needs.
 _EXTENSIONS = ("torchvision", "torchaudio")
@@ -31,7 +31,7 @@ def torch(facts: Facts) -> Iterator[Verdict]:
         yield fail(
             "torch",
             f"{built.version} was built for {NAMES[build]}, and vLLM {facts.release} needs one for {NAMES[needed]}",
-            "pip has replaced the vendor's torch. Start again from the image, and install bcli with --no-deps.",
+            "pip has replaced the vendor's torch. Start again from the image, with: python3 tools/install_beside.py",
         )
     elif facts.choice.kind not in (None, "cpu") and not built.available:
         yield fail(

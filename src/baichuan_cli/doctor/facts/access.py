@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from baichuan_cli.doctor.surroundings import Surroundings
-from baichuan_cli.hardware.cards import Vendor
+from baichuan_cli.hardware.cards import Vendor, profile_of
 from baichuan_cli.hardware.detect import Detection
+from baichuan_cli.hardware.machine import Device
 from baichuan_cli.hardware.probes import kernel_modules, kfd_topology, pci_cards, torch_build
 from baichuan_cli.hardware.system import System
 
@@ -22,6 +23,8 @@ VARIABLES = (
 )
 
 _HYGON_MODULES = ("hycu", "hydcu")
+#: Of several vendors' cards the first counts, as in detection.
+_PREFERENCE: tuple[Vendor, ...] = ("hygon", "nvidia", "amd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Access:
     Attributes:
         vendors: whose cards the kernel shows, whether they can be reached or not.
         seen: the cards that the kernel shows, in words.
+        profile: of these cards, whether they can be reached or not; empty where it is not known.
         groups: names of the groups that this process is in.
         files: what there is of /dev/kfd, /dev/mkfd, /dev/dri/renderD*, /dev/nvidia* and /dev/dxg.
         driver: the version of the vendor's kernel module; empty where none is loaded or it is part of the kernel.
@@ -54,6 +58,7 @@ class Access:
 
     vendors: frozenset[Vendor]
     seen: str
+    profile: str
     groups: tuple[str, ...]
     files: tuple[DeviceFile, ...]
     driver: str
@@ -76,6 +81,7 @@ def look_at_access(surroundings: Surroundings, detection: Detection) -> Access:
     galaxy = _galaxy_folders(system)
     return Access(
         vendors=vendors,
+        profile=next(filter(None, (_profile(vendor, pci.devices) for vendor in _PREFERENCE if vendor in vendors)), ""),
         seen=pci.step.saw if pci.vendors else detection.reason,
         groups=tuple(names.get(group, str(group)) for group in _own_groups(system)),
         files=tuple(_device_file(surroundings, path, names) for path in _device_paths(system)),
@@ -93,6 +99,10 @@ def look_at_access(surroundings: Surroundings, detection: Detection) -> Access:
 
 def _vendor_of(profile_name: str) -> Vendor:
     return {"cuda": "nvidia", "rocm": "amd"}.get(profile_name, "hygon")  # type: ignore[return-value]
+
+
+def _profile(vendor: Vendor, hygon_cards: tuple[Device, ...]) -> str:
+    return profile_of(vendor, hygon_cards[0].architecture if hygon_cards else "")
 
 
 def _is_there(system: System, path: str) -> bool:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baichuan_cli.doctor.surroundings import Space, Surroundings
+from baichuan_cli.hub.inventory import take_inventory
 from baichuan_cli.hub.store import Store
-from baichuan_cli.hub.stored import StoredModel, stored_models
+from baichuan_cli.hub.stored import StoredModel
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """The store as it is found."""
+    """The store as it is found; `models` also has those of the Hugging Face cache."""
 
     root: Path
     models: tuple[StoredModel, ...]
@@ -25,7 +26,7 @@ def look_at_store(surroundings: Surroundings, store: Store) -> StoreFacts:
     there = next(folder for folder in (store.root, *store.root.absolute().parents) if folder.is_dir())
     return StoreFacts(
         root=store.root,
-        models=tuple(stored_models(store)),
+        models=tuple(take_inventory(store)),
         space=surroundings.space(there),
         writable=surroundings.may_write(there),
     )
