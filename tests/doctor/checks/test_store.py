@@ -69,6 +69,14 @@ def test_a_profile_that_a_person_has_named(tmp_path: Path, monkeypatch: pytest.M
     assert verdicts["profile"].says == (
         "k100: BCLI_PROFILE or config.yaml names it; detected is cpu (no accelerator found); demo runs in float16"
     )
+    assert verdicts["cards"] == Verdict(
+        "cards",
+        "failure",
+        "the profile k100 is about cards of Hygon, and there is none here",
+        "Take cpu, which was detected: unset BCLI_PROFILE, or change config.yaml",
+    )
+    # What such a card would need is not asked for as well.
+    assert [check for check, verdict in verdicts.items() if verdict.status == "failure"] == ["cards", "vllm", "plan"]
     assert verdicts["plan"] == Verdict(
         "plan",
         "failure",

@@ -41,12 +41,18 @@ def vllm_build(facts: Facts) -> Build | None:
 
 
 def wanted_vendor(facts: Facts) -> Vendor | None:
-    """Return whose card should compute here: the profile's, or one that is there and that vLLM was built for.
+    """Return whose card, of those that are here, should compute: the profile's, or one that vLLM was built for.
 
-    None where the processor computes, because there is no card or because vLLM was built for the processor.
+    None where the processor computes, because there is no such card or because vLLM was built for the processor.
     """
-    if facts.choice.kind is not None and facts.choice.kind != "cpu":
-        return _VENDOR_OF[facts.choice.kind]
     build = vllm_build(facts)
-    candidates = _CARDS_OF[build] if build is not None else ("hygon", "nvidia", "amd")
+    if (vendor := profile_vendor(facts)) is not None:
+        candidates: tuple[Vendor, ...] = (vendor,)
+    else:
+        candidates = _CARDS_OF[build] if build is not None else ("hygon", "nvidia", "amd")
     return next((vendor for vendor in candidates if vendor in facts.access.vendors), None)
+
+
+def profile_vendor(facts: Facts) -> Vendor | None:
+    """Return whose cards the profile is about; None for the processor's, or where it cannot be read."""
+    return _VENDOR_OF.get(facts.choice.kind) if facts.choice.kind is not None else None

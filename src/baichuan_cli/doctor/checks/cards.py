@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
-from baichuan_cli.doctor.checks.builds import vllm_build, wanted_vendor
+from baichuan_cli.doctor.checks.builds import profile_vendor, vllm_build, wanted_vendor
 from baichuan_cli.doctor.checks.devices import device_files, visible_devices
 from baichuan_cli.doctor.checks.packages import torch
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
+from baichuan_cli.hardware.cards import VENDOR_NAMES
 
 #: Oldest driver of Hygon's for each DTK (hcu-dcgm, compatibility.go).
 _DTK_DRIVERS = (("24.04", "6.2.26"), ("25.04", "6.2.26"), ("26.04", "6.3.30"))
@@ -23,7 +24,14 @@ _CUDA_DRIVERS = (("13", "580"), ("12", "525.60.13"), ("11", "450.80.02"))
 def cards(facts: Facts) -> Iterator[Verdict]:
     """Say which cards there are, and whether one of them will compute."""
     detection, seen = facts.detection, facts.access.seen
-    if detection.profile_name != "cpu":
+    vendor = profile_vendor(facts)
+    if vendor is not None and vendor not in facts.access.vendors:
+        yield fail(
+            "cards",
+            f"the profile {facts.choice.profile} is about cards of {VENDOR_NAMES[vendor]}, and there is none here",
+            f"Take {detection.profile_name}, which was detected: unset BCLI_PROFILE, or change config.yaml",
+        )
+    elif detection.profile_name != "cpu":
         if detection.machine.devices:
             yield ok("cards", detection.reason)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from baichuan_cli.doctor.checks.builds import wanted_vendor
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.verdict import Verdict, fail, ok, warn
 from baichuan_cli.sizes import GIB, gibibytes
@@ -85,7 +86,7 @@ def shared_memory(facts: Facts) -> Iterator[Verdict]:
 def locked_memory(facts: Facts) -> Iterator[Verdict]:
     """Judge how much memory may be locked, where a card's driver locks some."""
     limit = facts.host.locked_memory
-    if facts.choice.kind not in ("dcu", "rocm"):
+    if wanted_vendor(facts) not in ("hygon", "amd"):
         return
     if limit is not None and limit < _LOCKED_MEMORY:
         fix = "docker run --ulimit memlock=-1:-1" if facts.host.container else "ulimit -l unlimited, before bcli"
@@ -96,7 +97,7 @@ def locked_memory(facts: Facts) -> Iterator[Verdict]:
 
 def numa_balancing(facts: Facts) -> Iterator[Verdict]:
     """Warn of the kernel's page moving, which AMD's documents turn off."""
-    if facts.choice.kind == "rocm" and facts.host.numa_balancing:
+    if wanted_vendor(facts) == "amd" and facts.host.numa_balancing:
         yield warn(
             "numa-balancing",
             "the kernel moves memory between NUMA nodes by itself, which makes the cards wait",

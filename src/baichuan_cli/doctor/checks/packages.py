@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baichuan_cli.doctor.checks.builds import NAMES, NEEDED, torch_build, vllm_build, wanted_vendor
+from baichuan_cli.doctor.checks.builds import NAMES, NEEDED, profile_vendor, torch_build, vllm_build, wanted_vendor
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.facts.imports import STEPS
 from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
@@ -33,7 +33,7 @@ def torch(facts: Facts) -> Iterator[Verdict]:
             f"{built.version} was built for {NAMES[build]}, and vLLM {facts.release} needs one for {NAMES[needed]}",
             "pip has replaced the vendor's torch. Start again from the image, with: python3 tools/install_beside.py",
         )
-    elif facts.choice.kind not in (None, "cpu") and not built.available:
+    elif profile_vendor(facts) is not None and wanted_vendor(facts) is not None and not built.available:
         yield fail(
             "torch",
             f"{built.version}, built for {NAMES[build]}, does not reach the card",

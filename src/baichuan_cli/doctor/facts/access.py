@@ -23,6 +23,7 @@ VARIABLES = (
 )
 
 _HYGON_MODULES = ("hycu", "hydcu")
+_VENDORS: Mapping[str, Vendor] = {"cuda": "nvidia", "rocm": "amd"}  # by profile; all others are about Hygon's cards
 #: Of several vendors' cards the first counts, as in detection.
 _PREFERENCE: tuple[Vendor, ...] = ("hygon", "nvidia", "amd")
 
@@ -76,7 +77,7 @@ def look_at_access(surroundings: Surroundings, detection: Detection) -> Access:
     pci, modules, kfd = (probe(system) for probe in (pci_cards, kernel_modules, kfd_topology))
     vendors = pci.vendors | modules.vendors | kfd.vendors
     if not vendors and detection.machine.devices:  # a sandbox hides /sys, and a tool has named the cards
-        vendors = frozenset({_vendor_of(detection.profile_name)})
+        vendors = frozenset({_VENDORS.get(detection.profile_name, "hygon")})
     names = _group_names(system)
     galaxy = _galaxy_folders(system)
     return Access(
@@ -95,10 +96,6 @@ def look_at_access(surroundings: Surroundings, detection: Detection) -> Access:
         variables={name: system.environment[name] for name in VARIABLES if name in system.environment},
         torch_built_for=torch_build(system)[1],
     )
-
-
-def _vendor_of(profile_name: str) -> Vendor:
-    return {"cuda": "nvidia", "rocm": "amd"}.get(profile_name, "hygon")  # type: ignore[return-value]
 
 
 def _profile(vendor: Vendor, hygon_cards: tuple[Device, ...]) -> str:
