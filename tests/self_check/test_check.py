@@ -17,6 +17,7 @@ from plan.planning import plan
 from self_check.verdicts import replies_of
 
 RECORDED = json.loads((Path(__file__).parent / "replies.json").read_text())
+OLD = json.loads((Path(__file__).parent / "replies-0.5.0.json").read_text())
 POEM = "，疑是地上霜。\n举头望明月，低头"
 
 
@@ -58,7 +59,23 @@ def test_a_known_cause() -> None:
     assert checked.fix.startswith("Choose another attention: --set attention_backend=TRITON_ATTN")
     told = checked.as_json()
     assert told["cause"] == "alibi-in-prefill"
-    assert [one["cause"] for one in told["tried"]] == ["alibi-in-prefill", "alibi", "alibi-rope", "plain-head"]  # type: ignore[attr-defined]
+    assert [one["cause"] for one in told["tried"]] == [
+        "alibi-in-prefill",
+        "alibi",
+        "alibi-rope",
+        "plain-head",
+        "bfloat16-cut",
+    ]  # type: ignore[attr-defined]
+
+
+def test_an_engine_that_is_right_but_coarse() -> None:
+    checked = check(plan(resolve_model("demo-alibi")), replies_of(OLD["vLLM 0.5.0, demo-alibi"]))
+    assert (checked.passed, checked.coarse) == (True, True)
+    assert checked.says == (
+        "answers are right, but coarse: they fit bfloat16 that is cut off, not rounded. Mean difference 0.16 from"
+        " float32, where that alone gives 0.16"
+    )
+    assert checked.fix == "--dtype float32 is exact, and --dtype float16 finer where the hardware has it."
 
 
 def test_no_known_cause() -> None:

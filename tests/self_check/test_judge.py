@@ -18,6 +18,8 @@ from reference.faulty_engines import CASES, Case
 from self_check.verdicts import Subject, replies_of, subject_of, verdict_on
 
 RECORDED = json.loads((Path(__file__).parent / "replies.json").read_text())
+#: The demo models in bfloat16 on vLLM 0.5.0, torch 2.3 and Python 3.10; its build cuts bfloat16 off.
+OLD = json.loads((Path(__file__).parent / "replies-0.5.0.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -40,6 +42,22 @@ def test_bfloat16_where_float16_was_planned_is_told() -> None:
     subject, replies = subject_of("demo-alibi"), replies_of(RECORDED["alibi"])
     assert _judged(replies, subject, Rounding("float16")) == "bfloat16"
     assert _judged(replies, subject, Rounding("float32")) == "bfloat16"
+
+
+def test_a_flaw_in_an_engine_that_is_coarser_besides_is_still_called_by_its_name() -> None:
+    for fault, cause in (("alibi left out", "alibi"), ("alibi left out in prefill", "alibi-in-prefill")):
+        assert _judged(replies_of(RECORDED[fault]), subject_of("demo-alibi"), Rounding("float16")) == cause
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-alibi"])
+def test_an_engine_that_cuts_bfloat16_off_is_right_but_coarse(name: str) -> None:
+    subject = subject_of(name)
+    verdict = judge(
+        replies_of(OLD[f"vLLM 0.5.0, {name}"]), subject.weights, subject.shape, subject.model, Rounding("bfloat16")
+    )
+    assert verdict.passed and not verdict.right.holds
+    assert verdict.cause and verdict.cause[0].name == "bfloat16-cut"
+    assert verdict.cause[1].error.mean < 1.1 * verdict.cause[1].rounding.mean
 
 
 def test_a_finer_engine_than_planned_is_right() -> None:

@@ -22,6 +22,12 @@ def test_each_format_keeps_its_bits() -> None:
     assert Rounding("float32").values(PI)[2].item() == pytest.approx(1e30, rel=2**-10)  # float32's range
 
 
+def test_bfloat16_that_is_cut_off_goes_towards_zero() -> None:
+    x = torch.tensor([1 + 2**-7 - 2**-12, -1 - 2**-7 + 2**-12])
+    assert Rounding("bfloat16").values(x).tolist() == [1 + 2**-7, -1 - 2**-7]
+    assert Rounding("bfloat16 cut off").values(x).tolist() == [1.0, -1.0]
+
+
 def test_fp8_has_a_scale_for_each_token_and_one_for_all_weights() -> None:
     fp8 = Rounding("bfloat16", fp8=True)
     x = torch.tensor([[1.0, 0.5], [1000.0, 500.0]])

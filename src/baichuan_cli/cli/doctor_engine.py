@@ -75,7 +75,7 @@ def _examine(wishes: Wishes, out: Output, *, asked_for: bool) -> Examined:
 def _judge(wishes: Wishes, plan: Plan, out: Output) -> Examined:
     from baichuan_cli.bench.child import ChildDied, results_of
     from baichuan_cli.cli.self_check import judge_planned
-    from baichuan_cli.doctor.verdict import fail, ok
+    from baichuan_cli.doctor.verdict import fail, ok, warn
 
     name, begun = plan.model.name, time.perf_counter()
     try:
@@ -88,6 +88,8 @@ def _judge(wishes: Wishes, plan: Plan, out: Output) -> Examined:
         return Examined(fail(_CHECK, f"{name}: {told.error}", told.hint))
     checked = judge_planned(plan, told.replies, out)
     says = f"{name}: {checked.says} ({time.perf_counter() - begun:.0f} s)"
+    if checked.coarse:
+        return Examined(warn(_CHECK, says, checked.fix), checked)
     return Examined(ok(_CHECK, says) if checked.passed else fail(_CHECK, says, checked.fix), checked)
 
 

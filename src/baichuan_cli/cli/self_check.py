@@ -56,5 +56,8 @@ def require_right(plan: Plan, engine: Answering, out: Output) -> Checked:
         raise BcliError(
             f"Self-check of {plan.model.name}: {checked.says}.", hint=checked.fix, exit_code=ExitCode.WRONG
         )
-    out.note(f"self-check: {checked.says}")
+    if checked.coarse:
+        out.warning(f"self-check: {checked.says}", hint=checked.fix)
+    else:
+        out.note(f"self-check: {checked.says}")
     return checked

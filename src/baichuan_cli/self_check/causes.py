@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from baichuan_cli.self_check.forward import Computation, alibi_slopes
-from baichuan_cli.self_check.rounding import Precision, Rounding
+from baichuan_cli.self_check.rounding import Rounding
 
 if TYPE_CHECKING:
     from baichuan_cli.catalog.model import Model
@@ -29,6 +29,7 @@ _NORM_HEAD = (
     "a vocabulary of 125,696 alone."
 )
 _GROUPS = "Use --tensor-parallel-size 1, or a checkpoint with smaller groups."
+_CUT = "--dtype float32 is exact, and --dtype float16 finer where the hardware has it."
 _COARSE = "Choose the dtype yourself with --dtype, or use another release of vLLM."
 
 
@@ -41,12 +42,14 @@ class Cause:
         what: completes "the answers fit …".
         hint: what to do about it.
         flawed: the computation with that in it.
+        harmless: the answers are right all the same, only coarser.
     """
 
     name: str
     what: str
     hint: str
     flawed: Computation
+    harmless: bool = False
 
 
 def right_way(model: Model) -> Computation:
@@ -88,9 +91,7 @@ def known_causes(model: Model, shards: int, rounding: Rounding) -> Iterator[Caus
         yield Cause("head-shard", f"a head whose first part is on all {shards} cards", _ONE_CARD, first)
     if model.quantization and model.quantization.grouped:
         yield from _of_packing(model.quantization.method, right, shards)
-    for precision in _coarser(rounding):
-        told = f"rounding to {precision}, coarser than planned"
-        yield Cause(precision, told, _COARSE, replace(right, rounding=Rounding(precision)))
+    yield from _coarser(right, rounding)
 
 
 def _of_packing(method: str, right: Computation, shards: int) -> Iterator[Cause]:
@@ -106,7 +107,12 @@ def _of_packing(method: str, right: Computation, shards: int) -> Iterator[Cause]
         yield Cause("zeros", "GPTQ zero points that are off by one", _REPORT, zeros)
 
 
-def _coarser(rounding: Rounding) -> tuple[Precision, ...]:
-    if rounding.fp8 or rounding.precision == "bfloat16":
-        return ()
-    return ("bfloat16",)
+def _coarser(right: Computation, rounding: Rounding) -> Iterator[Cause]:
+    if rounding.fp8 or rounding.fp8_cache:
+        return
+    if rounding.precision == "bfloat16":
+        cut = replace(right, rounding=Rounding("bfloat16 cut off"))
+        yield Cause("bfloat16-cut", "bfloat16 that is cut off, not rounded", _CUT, cut, harmless=True)
+    else:
+        coarse = replace(right, rounding=Rounding("bfloat16"))
+        yield Cause("bfloat16", f"bfloat16, where {rounding} was planned", _COARSE, coarse)

@@ -48,10 +48,21 @@ class Checked:
         return self.verdict.passed and self.poem in (None, self.text)
 
     @property
+    def coarse(self) -> bool:
+        """Tell whether the answers are right, but coarser than planned."""
+        return self.passed and not self.verdict.right.holds
+
+    @property
     def says(self) -> str:
         """Return the outcome in one sentence, with its numbers."""
         right = self.verdict.right
         alone = f"rounding to {self.rounding} alone gives {_number(right.rounding.mean)}"
+        if self.coarse and (found := self.verdict.cause):
+            cause, fit = found
+            return (
+                f"answers are right, but coarse: they fit {cause.what}. Mean difference {_number(right.error.mean)}"
+                f" from float32, where that alone gives {_number(fit.rounding.mean)}"
+            )
         if self.passed:
             return (
                 f"answers are right: {self.verdict.compared:,} log-probabilities differ from float32 by"
@@ -76,7 +87,7 @@ class Checked:
     @property
     def fix(self) -> str:
         """Return what to do about it; empty where all is well."""
-        if self.passed:
+        if self.passed and not self.coarse:
             return ""
         if math.isinf(self.verdict.right.error.mean):
             return "Use --dtype bfloat16, or float32 where the hardware has no bfloat16."

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor
 
-Precision = Literal["exact", "float32", "float16", "bfloat16"]
+Precision = Literal["exact", "float32", "float16", "bfloat16", "bfloat16 cut off"]
 
 #: Bits of the mantissa that TF32 drops. Kernels in Triton multiply float32 as TF32.
 _TF32_DROPS = 13
+
+#: All but the bits of a float32 that bfloat16 has. vLLM's kernels for the CPU keep these and drop the rest where they
+#: were built for processors without AVX512-BF16 (seen in 0.5.0): not to the nearest, but always towards zero.
+_BFLOAT16_BITS = -1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Rounding:
                 return x.to(torch.float16).float()
             case "bfloat16":
                 return x.to(torch.bfloat16).float()
+            case "bfloat16 cut off":
+                return (x.view(torch.int32) & _BFLOAT16_BITS).view(torch.float32)
 
     def inputs(self, x: Tensor) -> Tensor:
         """Round what goes into a linear layer, [..., tokens, features]: fp8 has one scale per token."""
