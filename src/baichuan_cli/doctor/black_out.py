@@ -15,9 +15,13 @@ SECRET = "<secret>"
 USER = "<user>"
 HOST = "<host>"
 
-#: Names of accounts that many machines have; they say nothing about anybody.
+#: Names of accounts that many machines have; they say nothing about anybody, and some are words of every report.
 _NOBODY = frozenset(
-    {"root", "user", "users", "ubuntu", "debian", "admin", "nobody", "docker", "vllm", "jovyan", "home"}
+    (
+        *("root", "user", "users", "admin", "administrator", "nobody", "guest", "home", "worker", "service", "runner"),
+        *("ubuntu", "debian", "centos", "ec2-user", "docker", "jovyan", "jenkins", "app", "dev", "test", "work"),
+        *("vllm", "torch", "python", "model", "models", "data", "ai", "gpu", "llm", "baichuan"),
+    )
 )
 _SHORTEST_SECRET = 6  # characters; "1" and "true" are switches
 
