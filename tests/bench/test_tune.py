@@ -63,6 +63,13 @@ def test_on_cuda_backends_and_formats_are_tried() -> None:
     assert found["enforce_eager"] == (True,)
 
 
+def test_on_cuda_the_kernels_for_gptq_are_tried() -> None:
+    four_bit = "baichuan2-7b-chat-gptq"
+    assert candidates(*plan_for("cuda", model=four_bit), "latency")["linear_backend"] == ("marlin", "machete")
+    assert "linear_backend" not in candidates(*plan_for("cuda", "0.21.0", four_bit), "latency")
+    assert "linear_backend" not in candidates(*plan_for("cuda"), "latency")
+
+
 def engine(speeds: Mapping[str, float], *, probe: Probe = SURE, broken: str = "") -> object:
     def attempt(settings: Settings) -> Measured:
         if broken in settings:

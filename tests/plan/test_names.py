@@ -14,6 +14,7 @@ from baichuan_cli.plan.names import (
     ATTENTION_BACKENDS,
     EXECUTORS,
     KV_CACHE_DTYPES,
+    LINEAR_BACKENDS,
     LOAD_FORMATS,
     QUANTIZATIONS,
     misspelt,
@@ -78,6 +79,7 @@ def test_every_name_of_the_installed_vllm_is_known() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's and vLLM's own, at import
         from vllm.config.cache import CacheDType
+        from vllm.config.kernel import LinearBackend
         from vllm.config.parallel import DistributedExecutorBackend
         from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
         from vllm.model_executor.model_loader import LoadFormats
@@ -85,6 +87,7 @@ def test_every_name_of_the_installed_vllm_is_known() -> None:
 
     assert set(QUANTIZATION_METHODS) <= set(QUANTIZATIONS)
     assert set(get_args(CacheDType)) <= set(KV_CACHE_DTYPES)
+    assert set(get_args(LinearBackend)) <= set(LINEAR_BACKENDS)
     assert set(get_args(LoadFormats)) <= set(LOAD_FORMATS)
     assert set(get_args(DistributedExecutorBackend)) <= set(EXECUTORS)
     for_others = re.compile("MLA|MSA|SPARSE|DIFFKV|DSV4|CPU|HPC|NO_ATTENTION|CUSTOM")

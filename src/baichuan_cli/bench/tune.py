@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from baichuan_cli.bench.compare import Change, compare
 from baichuan_cli.bench.probe import disagreement
 from baichuan_cli.plan.draft import show
-from baichuan_cli.plan.releases import attention_selectable, triton_attention
+from baichuan_cli.plan.releases import LINEAR_BACKEND, attention_selectable, triton_attention
 
 if TYPE_CHECKING:
     from baichuan_cli.bench.probe import Probe
@@ -74,6 +74,9 @@ def candidates(plan: Plan, profile: Profile, goal: Goal) -> dict[str, tuple[Scal
     if attention_selectable(plan.release, profile.kind):
         backends = ("FLASH_ATTN", "FLASHINFER") if profile.kind == "cuda" else ("ROCM_ATTN",)
         found["attention_backend"] = (*backends, triton_attention(plan.release))
+    gptq = plan.model.quantization is not None and plan.model.quantization.method == "gptq"
+    if gptq and profile.kind == "cuda" and plan.release.matches(LINEAR_BACKEND):
+        found["linear_backend"] = ("marlin", "machete")
     if goal == "throughput":
         found["max_num_seqs"] = (32, 64, 128, 256, 512)
         found["max_num_batched_tokens"] = (2048, 4096, 8192, 16384)

@@ -47,6 +47,13 @@ ATTENTION_BACKENDS = (
     *("TURBOQUANT", "ULTRAQUANT", "B12X"),
 )
 
+#: What vLLM computes linear layers with (`LinearBackend` of its configuration).
+LINEAR_BACKENDS = (
+    *("auto", "cutlass", "flashinfer_cutlass", "flashinfer_cutedsl", "flashinfer_trtllm", "flashinfer_cudnn"),
+    *("flashinfer_b12x", "b12x", "marlin", "humming", "triton", "deep_gemm", "torch", "aiter", "machete", "fbgemm"),
+    *("conch", "exllama", "emulation", "xpu", "xpu_woq"),
+)
+
 _WORD_BREAK = re.compile("[-_]")
 
 #: How alike two names are at least, in difflib's measure, for one to be the other misspelt: two letters swapped in a

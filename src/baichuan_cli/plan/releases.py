@@ -42,6 +42,9 @@ NEGATED_FLAGS = ">=0.8"
 #: The attention backend is an argument; before, it is the variable VLLM_ATTENTION_BACKEND.
 ATTENTION_CONFIG = ">=0.14"
 
+#: What computes linear layers is an argument (read in 0.22.1, not in 0.21.0).
+LINEAR_BACKEND = ">=0.22"
+
 #: `--generation-config` names a folder with sampling defaults and what ends an answer.
 GENERATION_CONFIG = ">=0.6.6"
 
@@ -61,6 +64,7 @@ GRAPHS_ALONE = ">=0.12"
 _LIMITED: Mapping[str, str] = {
     "swap_space": "<0.18",
     "attention_config": ATTENTION_CONFIG,
+    "linear_backend": LINEAR_BACKEND,
     **dict.fromkeys(("nnodes", "node_rank", "master_addr", "master_port"), SEVERAL_MACHINES),
     "compilation_config": GRAPHS_ALONE,
 }

@@ -15,6 +15,7 @@ from baichuan_cli.plan.names import (
     DTYPES,
     EXECUTORS,
     KV_CACHE_DTYPES,
+    LINEAR_BACKENDS,
     LOAD_FORMATS,
     QUANTIZATIONS,
 )
@@ -61,6 +62,7 @@ ENGINE: Mapping[str, Reader] = {
     "enable_chunked_prefill": boolean,
     "enforce_eager": boolean,
     "attention_backend": or_none(open_name_of("attention backend for Baichuan", ATTENTION_BACKENDS)),
+    "linear_backend": name_of("backend for linear layers", LINEAR_BACKENDS),
     "load_format": name_of("load format", LOAD_FORMATS),
     "trust_remote_code": boolean,
     "seed": integer(0),
