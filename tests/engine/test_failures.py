@@ -39,6 +39,16 @@ from baichuan_cli.engine.failures import recognise
             "ValueError: Model architecture BaiChuanForCausalLM was supported in vLLM until v0.23.0, and is not",
             "no Baichuan of its own",
         ),
+        (
+            "RuntimeError: Failed to load the model config. If the model is a custom model not yet available in the "
+            "HuggingFace transformers library, consider setting `trust_remote_code=True` in LLM or using the flag.",
+            "did not get configuration and tokenizer",
+        ),
+        (
+            'ImportError: The `airports` module requires "pyairports" to be installed. You can install it with "pip '
+            'install pyairports"',
+            "PyPI lost it",
+        ),
         ("ImportError: libgalaxyhip.so.5: cannot open shared object file", "driver library"),
         ("RuntimeError: operator torchvision::nms does not exist", "another torch"),
     ],

@@ -226,14 +226,14 @@ class TestCheckpoint:
     @pytest.mark.parametrize(
         ("release", "purpose", "asked", "expected"),
         [
-            ("0.5.0", "offline", {}, [("warning", False)]),
-            ("0.5.4", "server", {}, [("warning", False)]),
-            ("0.5.4", "server", {"trust_remote_code": True}, []),
+            ("0.5.0", "offline", {}, []),
+            ("0.5.4", "server", {}, []),
+            ("0.5.4", "server", {"trust_remote_code": True}, [("warning", False)]),
             ("0.5.5", "server", {}, []),
             ("0.32.0", "server", {"trust_remote_code": True}, [("warning", False)]),
         ],
     )
-    def test_remote_code_only_where_an_old_release_needs_it(
+    def test_no_release_needs_remote_code(
         self,
         release: str,
         purpose: str,
@@ -498,6 +498,12 @@ class TestTensorParallel:
         made = plan(layers=(binding,), tensor_parallel_size=2)
         assert not made.refusals
         assert made.environment["VLLM_CPU_OMP_THREADS_BIND"] == Setting("0|1", "environment", "exported by you")
+
+    @pytest.mark.parametrize(("release", "refused"), [("0.5.0", True), ("0.5.3.post1", True), ("0.5.4", False)])
+    def test_ranks_on_the_cpu_of_an_old_release(self, release: str, refused: bool) -> None:
+        made = plan("demo", "cpu", release, replace(CPU, numa_nodes=2), tensor_parallel_size=2)
+        message = f"2 ranks: vLLM's CPU backend has a single one before 0.5.4, and this is {release}."
+        assert [each.message for each in made.refusals] == ([message] if refused else [])
 
 
 class TestPipelineParallel:

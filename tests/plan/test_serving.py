@@ -41,8 +41,8 @@ GENERATION = ["--generation-config", "/state/generation-config-0a4d7bf4f4f3"]
 @pytest.mark.parametrize(
     ("releases", "module", "server"),
     [
-        (("0.5.0", "0.5.1", "0.5.3.post1"), OUR_SERVER, [*QUIET, *NO_ORIGIN]),
-        (("0.5.4",), OUR_SERVER, [*QUIET, *NO_ORIGIN, "--disable-frontend-multiprocessing"]),
+        (("0.5.0", "0.5.1", "0.5.3.post1"), OUR_SERVER, [*GENERATION, *QUIET, *NO_ORIGIN]),
+        (("0.5.4",), OUR_SERVER, [*GENERATION, *QUIET, *NO_ORIGIN, "--disable-frontend-multiprocessing"]),
         (("0.5.5", "0.6.3", "0.6.5"), API_SERVER, [*QUIET, *NO_ORIGIN]),
         (("0.6.6", "0.8.5", "0.9.2", "0.10.0"), API_SERVER, [*GENERATION, *QUIET, *NO_ORIGIN]),
         (("0.10.1", "0.10.2", "0.16.0", "0.17.0", "0.24.0", "0.33.0"), API_SERVER, [*GENERATION, *NO_ORIGIN]),
@@ -148,14 +148,25 @@ class TestSampling:
         ]
 
     def test_an_old_server_has_no_place_for_them_and_that_is_said(self) -> None:
-        made = plan("baichuan2-7b-chat", "k100", "0.5.0", purpose="server")
+        made = plan("baichuan2-7b-chat", "rocm", "0.6.3", purpose="server")
         findings = plan_server(made, ServeOptions(), STATE).findings
         assert [(each.message, each.hint) for each in findings if each.rule == "sampling_defaults"] == [
             (
-                "the server of vLLM 0.5.0 does not read the model's sampling defaults",
+                "the server of vLLM 0.6.3 does not read the model's sampling defaults",
                 "Send with each request: temperature 0.3; top_p 0.85; top_k 5; repetition_penalty 1.05; max_tokens"
                 " 2048; stop_token_ids 2, 195, 196",
             )
+        ]
+
+    def test_the_oldest_servers_are_given_them_but_for_a_length(self) -> None:
+        layers = from_command_line({}, {"temperature": 0.9})
+        made = plan_server(served("demo", "0.5.0", layers=layers), ServeOptions(), STATE)
+        assert "generation_config" in made.server
+        assert [each for each in made.findings if each.rule == "sampling_defaults"] == []
+        layers = from_command_line({}, {"max_tokens": 7})
+        made = plan_server(plan("demo", "cpu", "0.5.0", purpose="server", layers=layers), ServeOptions(), STATE)
+        assert [each.message for each in made.findings if each.rule == "sampling_defaults"] == [
+            "a server has no default for max_tokens 7 (--max-tokens): clients must send it"
         ]
 
 

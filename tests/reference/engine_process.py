@@ -47,7 +47,7 @@ def _report(output: Any) -> dict[str, Any]:
     answer = output.outputs[0]
     return {
         "ids": list(answer.token_ids),
-        "cached": output.num_cached_tokens,
+        "cached": getattr(output, "num_cached_tokens", None),  # 0.5.0 does not count them
         "prompt_logprobs": plain(output.prompt_logprobs),
         "logprobs": plain(answer.logprobs),
     }

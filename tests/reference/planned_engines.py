@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -24,7 +23,7 @@ from baichuan_cli.cli.planning import Wishes, make_plan
 from baichuan_cli.engine.log import EngineLog
 from baichuan_cli.engine.offline import OfflineEngine
 from baichuan_cli.engine.request import Completion, Request
-from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs
+from baichuan_cli.engine.start import start_offline
 
 
 def _answers(engine: OfflineEngine, requests: list[Request]) -> list[list[str]]:
@@ -43,9 +42,7 @@ def _run(case: dict[str, Any]) -> dict[str, Any]:
     assert not plan.refusals, plan.refusals
     job = make_job(plan, read_batch(Path(case["prompts"])).items, chat=False, system=None)
     requests = [job.encode(item) for item in job.items]
-    os.environ.update(environment(plan))
-    log = EngineLog(None, sys.stdout, sys.stderr)
-    with closing(OfflineEngine(llm_kwargs(plan), sampling_kwargs(plan), log)) as engine:
+    with closing(start_offline(plan, EngineLog(None, sys.stdout, sys.stderr))) as engine:
         return {
             "dtype": plan.settings["dtype"].value,
             "alone": [answer for request in requests for answer in _answers(engine, [request])],

@@ -105,14 +105,24 @@ CAUSES: tuple[Cause, ...] = (
         "Unset VLLM_PLUGINS, or add baichuan to it; bcli and vLLM must be installed in the same environment.",
     ),
     Cause(
+        r"consider setting `trust_remote_code=True`",
+        "This vLLM did not get configuration and tokenizer from bcli's plugin; it would run the checkpoint's code.",
+        "Unset VLLM_PLUGINS, or add baichuan to it.\n"
+        "Or read the .py files of the checkpoint, then add --trust-remote-code.",
+    ),
+    Cause(
         r"libgalaxyhip\.so|libamdhip64\.so|libcuda\.so|libcudart\.so",
         "The card's driver library was not found.",
         "On a DCU run: source /opt/dtk/env.sh, and mount /opt/hyhal into the container.",
     ),
     Cause(
-        r"No module named 'pyairports'|pyairports",
-        "The package pyairports is a placeholder that breaks outlines, which this vLLM imports.",
-        "Install the outlines release that the vendor's image names.",
+        r"pyairports",
+        "outlines, which this vLLM's server imports, needs the module pyairports. PyPI lost it: what pip installs of"
+        " that name is something else.",
+        "Make the module by hand; what outlines wants of it is one empty list:\n"
+        """cd "$(python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')" """
+        """&& mkdir -p pyairports && echo 'AIRPORT_LIST = []' > pyairports/airports.py\n"""
+        "Offline use (bcli generate, bcli bench) works without it.",
     ),
     Cause(
         r"operator torchvision::nms does not exist|Could not load libtorchcodec",

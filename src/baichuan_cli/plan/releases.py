@@ -33,6 +33,9 @@ BROKEN_TENSOR_PARALLEL = ">=0.8.3,<0.9.0.1"
 #: Baichuan's class supports pipeline parallelism.
 PIPELINE_PARALLEL = ">=0.6.3"
 
+#: The CPU backend has several ranks (vLLM's pull request 6125); 0.5.0 was seen to refuse them.
+CPU_RANKS = ">=0.5.4"
+
 #: Grouped GPTQ with activation order is rejected (read in 0.32.0 and 0.33.0).
 NO_ACTIVATION_ORDER = ">=0.32"
 
@@ -71,6 +74,11 @@ _LIMITED: Mapping[str, str] = {
 
 #: Rendered as `attention_config` or as an environment variable, so never an argument of its own.
 _NO_ARGUMENT = frozenset({"attention_backend"})
+
+
+def takes_generation_config(release: Release) -> bool:
+    """Tell whether a server takes sampling defaults: vLLM itself, or the module that bcli starts it with."""
+    return release.matches(GENERATION_CONFIG) or not release.matches(PLUGINS)
 
 
 def engine_arguments(release: Release) -> frozenset[str]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from baichuan_cli.chat_templates import template_path
 from baichuan_cli.plan.draft import show
 from baichuan_cli.plan.model import Finding, Plan, Setting
-from baichuan_cli.plan.releases import GENERATION_CONFIG, LOGS_PROMPTS
+from baichuan_cli.plan.releases import GENERATION_CONFIG, LOGS_PROMPTS, takes_generation_config
 from baichuan_cli.plan.render import headless, sampling_kwargs
 
 #: Hosts that mean every address of the machine.
@@ -102,7 +102,7 @@ def _settings(plan: Plan, options: ServeOptions, state_dir: Path) -> Iterator[tu
     else:
         yield "served_model_name", Setting((PurePath(plan.model.name).name,), "model", "what it is called here")
     yield "chat_template", _chat_template(plan, options)
-    if plan.release.matches(GENERATION_CONFIG):
+    if takes_generation_config(plan.release):
         digest = hashlib.sha256(json.dumps(generation_config(plan)).encode()).hexdigest()[:12]
         folder = state_dir / f"generation-config-{digest}"
         reason = "the sampling below, for requests that say nothing else, and what ends an answer"
@@ -154,11 +154,22 @@ def _findings(plan: Plan, options: ServeOptions) -> Iterator[Finding]:
             " exactly",
             "Exact are bcli chat, bcli generate --chat, and prompts as token ids over /v1/completions.",
         )
-    if not plan.release.matches(GENERATION_CONFIG):
+    if not takes_generation_config(plan.release):
         yield from _sampling_defaults(plan)
-    elif homeless := {name: setting for name, setting in plan.sampling.items() if name not in _GENERATION_CONFIG}:
+    elif homeless := {name: each for name, each in plan.sampling.items() if _has_no_default(plan, name, each)}:
         given = ", ".join(f"{name} {show(setting.value)} ({setting.source})" for name, setting in homeless.items())
         yield Finding("warning", "sampling_defaults", f"a server has no default for {given}: clients must send it")
+
+
+def _has_no_default(plan: Plan, name: str, setting: Setting) -> bool:
+    """Tell whether a server cannot be given this.
+
+    Our own module leaves the length to vLLM, whose chats may fill the context; that a model's makers would stop sooner
+    is not worth a word.
+    """
+    if name == "max_tokens" and not plan.release.matches(GENERATION_CONFIG):
+        return setting.source != "model"
+    return name not in _GENERATION_CONFIG
 
 
 def _sampling_defaults(plan: Plan) -> Iterator[Finding]:

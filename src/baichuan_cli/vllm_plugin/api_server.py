@@ -2,15 +2,37 @@
 
     python -m baichuan_cli.vllm_plugin.api_server --model DIR …
 
-The same arguments as `python -m vllm.entrypoints.openai.api_server`.
+The same arguments as `python -m vllm.entrypoints.openai.api_server`, and `--generation-config DIR` as later releases
+have it.
 """
 
 from __future__ import annotations
 
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
 from runpy import run_module
 
 from baichuan_cli.vllm_plugin import register
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Prepare this process for Baichuan, then be vLLM's server."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--generation-config", type=Path)
+    options, sys.argv[1:] = parser.parse_known_args()
+    # outlines before 0.1, which vLLM's server imports, dies without pyairports; what PyPI has of that name today is
+    # something else. Behind everything else, so that a real one is found first. Workers inherit the path.
+    sys.path.append(str(Path(__file__).with_name("stand_ins")))
     register()
+    if options.generation_config:
+        from vllm.entrypoints.openai import protocol
+
+        from baichuan_cli.vllm_plugin.request_defaults import use_request_defaults
+
+        use_request_defaults(protocol, options.generation_config)
     run_module("vllm.entrypoints.openai.api_server", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from baichuan_cli.plan.draft import Draft, Forbid, Outcome, Refuse, Warn
-from baichuan_cli.plan.releases import BAICHUAN_IN_TREE, PLUGINS
+from baichuan_cli.plan.releases import BAICHUAN_IN_TREE
 
 _7B_HIDDEN_SIZE = 4096
 _BAICHUAN2_VOCABULARY = 125_696
 
 _PLUGIN_READS_IT = "Use vLLM 0.25 or later, where bcli's plugin reads it from the config."
-_READ_AND_TRUST = "If it asks for the checkpoint's own code, read its .py files, then add --trust-remote-code."
 
 
 def loadable(draft: Draft) -> Iterator[Outcome]:
@@ -50,23 +49,13 @@ def in_tree_reading(draft: Draft) -> Iterator[Outcome]:
 
 
 def remote_code(draft: Draft) -> Iterator[Outcome]:
-    """Keep the checkpoint's own code from running unless an old vLLM cannot do without it.
+    """Warn of the checkpoint's own code, which no release needs.
 
     From 0.5.5 on bcli's plugin supplies the configuration and the tokenizer in every process of vLLM. Before, bcli
-    registers them in the process that runs the engine.
+    registers them in the process that runs the engine, and workers get them from there (run with 0.5.0).
     """
-    trusted = bool(draft.settings["trust_remote_code"].value)
-    if draft.release.matches(PLUGINS):
-        if trusted:
-            yield Warn(
-                f"trust_remote_code runs Python code from the checkpoint, and vLLM {draft.release} does not need it",
-                "Leave it out: bcli's plugin supplies the configuration and the tokenizer.",
-            )
-    elif trusted:
-        return
-    else:
-        where = "in this process" if draft.purpose == "offline" else "before it starts the server"
+    if draft.settings["trust_remote_code"].value:
         yield Warn(
-            f"vLLM {draft.release} loads no plugins: bcli gives it the configuration {where}",
-            _READ_AND_TRUST,
+            f"trust_remote_code runs Python code from the checkpoint, and vLLM {draft.release} does not need it",
+            "Leave it out: bcli supplies the configuration and the tokenizer.",
         )

@@ -9,7 +9,7 @@ from baichuan_cli.catalog.memory import USUAL_GROUP_SIZE
 from baichuan_cli.catalog.model import Model
 from baichuan_cli.catalog.parallel import tensor_parallel_sizes
 from baichuan_cli.plan.draft import Draft, Forbid, Outcome, Refuse, Warn
-from baichuan_cli.plan.releases import BROKEN_TENSOR_PARALLEL, PIPELINE_PARALLEL
+from baichuan_cli.plan.releases import BROKEN_TENSOR_PARALLEL, CPU_RANKS, PIPELINE_PARALLEL
 from baichuan_cli.sizes import GIB
 
 #: Cards in one machine, where the plan is for a machine that is not here.
@@ -99,10 +99,17 @@ def pipeline_parallel(draft: Draft) -> Iterator[Outcome]:
 
 
 def cpu_ranks(draft: Draft) -> Iterator[Outcome]:
-    """Refuse more ranks than NUMA nodes on the CPU unless the person says which cores each one gets."""
+    """Refuse ranks that the CPU backend lacks, and more than NUMA nodes unless the person names the cores of each."""
+    if draft.profile.kind != "cpu":
+        return
     ranks = draft.tensor_parallel_size * draft.pipeline_parallel_size
     nodes = draft.machine.numa_nodes
-    if draft.profile.kind == "cpu" and ranks > nodes and "VLLM_CPU_OMP_THREADS_BIND" not in draft.exported:
+    if ranks > 1 and not draft.release.matches(CPU_RANKS):
+        yield Refuse(
+            f"{ranks} ranks: vLLM's CPU backend has a single one before 0.5.4, and this is {draft.release}.",
+            "Use --tensor-parallel-size 1.",
+        )
+    elif ranks > nodes and "VLLM_CPU_OMP_THREADS_BIND" not in draft.exported:
         yield Refuse(
             f"{ranks} ranks on {nodes} NUMA node{'s' if nodes > 1 else ''}: vLLM gives each rank a node of its own.",
             f"Name the cores of each rank: export VLLM_CPU_OMP_THREADS_BIND='{_core_groups(draft, ranks)}'",
