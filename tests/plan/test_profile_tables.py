@@ -103,7 +103,7 @@ def answer(profile: str, model: str, release: str, asked: str) -> str:
 
 @pytest.mark.parametrize(("profile", "machine"), [("k100", "One K100"), ("z100l", "One Z100L")])
 def test_awq_is_refused_on_k100_and_z100l(profile: str, machine: str) -> None:
-    refused, number, _ = verdict(profile, machine, "baichuan2-7b-chat as AWQ", "0.5.0").split()
+    refused, number, *_ = verdict(profile, machine, "baichuan2-7b-chat as AWQ", "0.5.0").split()
     assert refused == "**refused**"
     assert "awq does not run on " + profile in said(profile, number)
 
@@ -157,7 +157,7 @@ def test_baichuan2_13b_on_z100l_with_its_arithmetic() -> None:
 
 
 def test_alibi_on_rocm_0_5_0_is_refused_or_warned_of() -> None:
-    refused, number, _ = verdict("rocm", "Eight MI300X", "baichuan2-13b-chat", "0.5.0").split()
+    refused, number, *_ = verdict("rocm", "Eight MI300X", "baichuan2-13b-chat", "0.5.0").split()
     assert refused == "**refused**"
     assert "ignores ALiBi in prefill" in said("rocm", number)
     assert "--force" not in said("rocm", number)

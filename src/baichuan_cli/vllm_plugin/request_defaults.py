@@ -52,5 +52,6 @@ def with_defaults(request: type[BaseModel], defaults: dict[str, Any]) -> type[Ba
         left_out = {"stop_token_ids"} if body.get("ignore_eos") else set()
         return {name: value for name, value in defaults.items() if name not in left_out} | body
 
-    validators: dict[str, Any] = {"fill": model_validator(mode="before")(classmethod(fill))}
+    before: Any = model_validator(mode="before")
+    validators: dict[str, Any] = {"fill": before(classmethod(fill))}
     return create_model(request.__name__, __base__=request, __doc__=request.__doc__, __validators__=validators)
