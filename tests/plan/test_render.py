@@ -16,6 +16,7 @@ from baichuan_cli.plan.releases import engine_arguments
 from baichuan_cli.plan.render import environment, llm_kwargs, sampling_kwargs, server_arguments
 from baichuan_cli.plan.settings import ENGINE, SAMPLING
 from plan.planning import DEMO_ALIBI, cards, plan
+from reference.installed_parser import server_parser
 
 H100 = cards("sm_90")
 QUIET = {"VLLM_NO_USAGE_STATS": "1"}  # in every plan
@@ -220,8 +221,6 @@ class VllmHere:
     def __init__(self) -> None:
         import vllm
         from vllm.engine.arg_utils import EngineArgs
-        from vllm.entrypoints.launchers.cli_args import make_arg_parser
-        from vllm.utils.argparse_utils import FlexibleArgumentParser
 
         from baichuan_cli.engine.installed import installed_release
 
@@ -230,7 +229,7 @@ class VllmHere:
         self.release = release
         self.sampling_params: Any = vllm.SamplingParams
         self.engine_args: Any = EngineArgs
-        self.parser: Any = make_arg_parser(FlexibleArgumentParser())
+        self.parser: Any = server_parser()
 
 
 @pytest.fixture(scope="module")

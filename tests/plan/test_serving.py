@@ -14,6 +14,7 @@ from baichuan_cli.plan.model import Plan
 from baichuan_cli.plan.render import server_command
 from baichuan_cli.plan.serving import ServeOptions, generation_config, plan_server
 from plan.planning import cards, plan
+from reference.installed_parser import server_parser
 
 STATE = Path("/state")
 API_SERVER = "vllm.entrypoints.openai.api_server"
@@ -233,10 +234,7 @@ def test_the_installed_vllm_understands_every_argument(tmp_path: Path) -> None:
     pytest.importorskip("vllm")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's and vLLM's own, at import
-        from vllm.entrypoints.launchers.cli_args import make_arg_parser
-        from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-        parser = make_arg_parser(FlexibleArgumentParser())
+        parser = server_parser()
     options = ServeOptions(
         served_model_names=("one", "two"), allowed_origins=("*",), ssl_keyfile=tmp_path, ssl_certfile=tmp_path
     )
