@@ -94,7 +94,7 @@ def test_what_is_to_be_mended_comes_first(bcli: Bcli, on: Put, tmp_path: Path) -
     patient = patients.k100_ai(tmp_path)
     for path in ("/dev/kfd", "/dev/mkfd"):
         patient.remove(path)
-    patient.imports["server"] = "ImportError: cannot import name 'x'"
+    patient.imports["server"] = patient.imports["stand-ins"] = "ImportError: cannot import name 'x'"
     on(patient)
 
     ran = bcli("doctor", "--offline")

@@ -131,7 +131,7 @@ def _patient(folder: Path, vllm: str, torch: dict[str, object]) -> Patient:
             "/proc/self/status": STATUS,
         }
     )
-    imports = dict.fromkeys(("torch", "triton", "transformers", "vllm", "server"), "")
+    imports = dict.fromkeys(("torch", "triton", "transformers", "vllm", "server", "stand-ins"), "")
     patient = Patient(folder, machine, vllm, torch, imports)
     patient.spaces = {"/dev/shm": Space(64 * GIB, 64 * GIB), "disk": Space(2000 * 10**9, 500 * 10**9)}
     patient.install("baichuan-cli", "1.0.0", "huggingface_hub>=0.23", "pydantic>=2.7", entry_points=_PLUGIN)

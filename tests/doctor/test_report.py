@@ -66,6 +66,7 @@ def test_a_report(tmp_path: Path) -> None:
         "vllm: ok",
         "server: ModuleNotFoundError: No module named 'pyairports'",
         "    because",
+        "stand-ins: ok",
         "torch 2.3.0+das.opt2.dtk24043: CUDA None, HIP 5.7.24184, reaches 2 cards",
     ]
     assert told["Environment variables"].splitlines() == [

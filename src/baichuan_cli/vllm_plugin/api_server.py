@@ -21,9 +21,7 @@ def main() -> None:
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--generation-config", type=Path)
     options, sys.argv[1:] = parser.parse_known_args()
-    # outlines before 0.1, which vLLM's server imports, dies without pyairports; what PyPI has of that name today is
-    # something else. Behind everything else, so that a real one is found first. Workers inherit the path.
-    sys.path.append(str(Path(__file__).with_name("stand_ins")))
+    add_stand_ins()
     register()
     if options.generation_config:
         from vllm.entrypoints.openai import protocol
@@ -32,6 +30,15 @@ def main() -> None:
 
         use_request_defaults(protocol, options.generation_config)
     run_module("vllm.entrypoints.openai.api_server", run_name="__main__", alter_sys=True)
+
+
+def add_stand_ins() -> None:
+    """Let Python find what vLLM's server imports and PyPI has lost.
+
+    outlines before 0.1 dies without pyairports; what PyPI has of that name today is something else. The stand-in lies
+    behind everything else, so that a real one is found first. Workers inherit the path.
+    """
+    sys.path.append(str(Path(__file__).with_name("stand_ins")))
 
 
 if __name__ == "__main__":

@@ -63,16 +63,30 @@ def test_a_broken_torchvision_that_nothing_needs(tmp_path: Path) -> None:
     assert (verdicts["extensions"].status, verdicts["vllm"].status) == ("warning", "ok")
 
 
-def test_the_placeholder_of_pyairports(tmp_path: Path) -> None:
-    patient = patients.k100_ai(tmp_path)
-    patient.imports["server"] = "ModuleNotFoundError: No module named 'pyairports'"
+PYAIRPORTS = 'ImportError: The `airports` module requires "pyairports" to be installed.'
+
+
+@pytest.mark.parametrize(("vllm", "stand_ins"), [("0.5.0", PYAIRPORTS), ("0.6.0", "")])
+def test_the_placeholder_of_pyairports(tmp_path: Path, vllm: str, stand_ins: str) -> None:
+    patient = patients.cpu(tmp_path)
+    patient.vllm = vllm
+    patient.imports.update({"server": PYAIRPORTS, "stand-ins": stand_ins})
 
     verdict = patient.verdicts()["server"]
 
-    cause = recognise("No module named 'pyairports'")
+    cause = recognise(PYAIRPORTS)
     assert cause is not None
     assert verdict == Verdict(
         "server", "warning", f"bcli serve and bcli chat will not work. {cause.message}", cause.hint
+    )
+
+
+def test_bcli_stands_in_for_pyairports_where_it_starts_the_server_itself(tmp_path: Path) -> None:
+    patient = patients.k100_ai(tmp_path)
+    patient.imports.update({"server": PYAIRPORTS, "stand-ins": ""})
+
+    assert patient.verdicts()["server"] == Verdict(
+        "server", "ok", "vLLM's server imports with bcli's stand-in for pyairports; by itself it does not"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_cli.doctor.facts.imports import Imports, Torch, try_imports
+from baichuan_cli.doctor.facts.imports import STEPS, Imports, Torch, try_imports
 from baichuan_cli.doctor.surroundings import Surroundings
 from baichuan_cli.hardware.system import run_command
 
@@ -52,7 +52,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_all_is_well(site: Path) -> None:
     assert try_imports(Surroundings()) == Imports(
-        errors=dict.fromkeys(("torch", "torchvision", "torchaudio", "triton", "transformers", "vllm", "server"), ""),
+        errors=dict.fromkeys(STEPS, ""),
         torch=Torch("2.13.0+cpu", None, None, available=False, cards=0),
         architectures=("BaichuanForCausalLM",),
     )
@@ -73,6 +73,15 @@ def test_what_fails_and_what_dies(site: Path) -> None:
         "transformers": "Python did not survive it (exit status -4)",
     }
     assert (found.torch, found.architectures) == (None, None)
+
+
+def test_stand_ins_are_tried_where_the_server_fails(site: Path) -> None:
+    (site / "vllm" / "entrypoints" / "openai" / "api_server.py").write_text("import pyairports.airports")
+
+    found = try_imports(Surroundings())
+
+    assert found.errors["server"] == "ModuleNotFoundError: No module named 'pyairports'"
+    assert found.works("stand-ins")
 
 
 def test_a_plugin_that_fails(site: Path) -> None:

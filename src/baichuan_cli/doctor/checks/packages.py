@@ -9,6 +9,7 @@ from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.facts.imports import STEPS
 from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
 from baichuan_cli.engine.failures import recognise
+from baichuan_cli.plan.releases import PLUGINS
 
 INSTALL = (
     "In the folder of bcli's source: make demo (CPU), or pip install '.[cuda]' (NVIDIA).\n"
@@ -120,12 +121,15 @@ def extensions(facts: Facts) -> Iterator[Verdict]:
 
 
 def server(facts: Facts) -> Iterator[Verdict]:
-    """Judge vLLM's server: one placeholder on PyPI breaks it while `bcli generate` works."""
+    """Judge vLLM's server: what PyPI has lost can break it while `bcli generate` works."""
     error = facts.imports.errors.get("server")
     if not facts.imports.works("vllm") or error is None:
         return
     if not error:
         yield ok("server", "vLLM's server imports")
+        return
+    if facts.release is not None and not facts.release.matches(PLUGINS) and facts.imports.works("stand-ins"):
+        yield ok("server", "vLLM's server imports with bcli's stand-in for pyairports; by itself it does not")
         return
     cause = recognise(error)
     yield warn(

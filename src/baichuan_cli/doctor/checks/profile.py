@@ -8,9 +8,6 @@ from baichuan_cli.doctor.checks.builds import vllm_build
 from baichuan_cli.doctor.facts.everything import Facts
 from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
 
-#: Rules that speak about a checkpoint's files; the machine cannot do anything about them.
-_ABOUT_CHECKPOINTS = frozenset({"remote_code"})
-
 
 def profile(facts: Facts) -> Iterator[Verdict]:
     """Say which profile it is and why, and repeat what its plan refuses and warns of."""
@@ -30,6 +27,4 @@ def profile(facts: Facts) -> Iterator[Verdict]:
     for finding in choice.plan.refusals:
         yield fail("plan", finding.message, finding.hint)
     for finding in choice.plan.warnings:
-        if finding.rule in _ABOUT_CHECKPOINTS:
-            continue
         yield warn("plan", finding.message, finding.hint)

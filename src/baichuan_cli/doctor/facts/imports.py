@@ -19,9 +19,14 @@ STEPS: Mapping[str, str] = {
     "transformers": "from transformers import LlamaConfig",
     "vllm": "from vllm import LLM",
     "server": "import vllm.entrypoints.openai.api_server",
+    # as bcli starts it before vLLM 0.5.5
+    "stand-ins": (
+        "from baichuan_cli.vllm_plugin.api_server import add_stand_ins; add_stand_ins()\n"
+        "import vllm.entrypoints.openai.api_server"
+    ),
 }
 #: The package that must be installed for a step to be tried at all, where it is not the step's own name.
-_NEEDS = {"server": "vllm"}
+_NEEDS = {"server": "vllm", "stand-ins": "vllm"}
 
 _MARK = "bcli-doctor "  # begins each line that is the program's own
 
