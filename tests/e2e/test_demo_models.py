@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from itertools import cycle, islice
@@ -12,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 from baichuan_cli.catalog.resolve import require_local, resolve_model
-from baichuan_cli.demo import DEMO_NAMES, demo_path
+from baichuan_cli.demo import DEMO_NAMES
 from baichuan_cli.tokenizer.load import load_tokenizer
 from reference import quantized
 from reference.four_bits import KERNELS_HERE, needs_kernels
@@ -40,20 +38,6 @@ def _prompts(name: str) -> list[tuple[dict[str, Any], str]]:
     return [*lines, ({"prompt": ids}, FAMOUS[0].rest), ({"prompt": ENGLISH}, ENGLISH_REST)]
 
 
-def _quantize(folder: Path) -> Path:
-    """Write the demo as a GPTQ checkpoint of 4 bits in groups of 128."""
-    weights = {name: tensor.float() for name, tensor in load_file(demo_path("demo") / "model.safetensors").items()}
-    stored, _ = quantized.quantize_linears(weights, quantized.gptq)
-    halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
-    tensors = {name: tensor.contiguous() for name, tensor in halved.items()}
-    shutil.copytree(demo_path("demo"), folder)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    config = json.loads((folder / "config.json").read_text())
-    config |= {"torch_dtype": "float16", "quantization_config": quantized.GPTQ_CONFIG}
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder = tmp_path_factory.mktemp("demo-models")
@@ -65,7 +49,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         for name, dtype in CASES
     ]
     if KERNELS_HERE:
-        model = str(_quantize(folder / QUANTIZED))
+        model = str(quantized.quantize_demo(folder / QUANTIZED))
         cases.append({"name": QUANTIZED, "model": model, "dtype": None, "prompts": str(folder / "demo.jsonl")})
     (folder / "cases.json").write_text(json.dumps([case | {"together": TOGETHER} for case in cases]))
     script = Path(__file__).parents[1] / "reference" / "planned_engines.py"

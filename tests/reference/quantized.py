@@ -7,11 +7,17 @@ nothing is stored: vLLM rounds a 16-bit checkpoint while it loads it, with one s
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from baichuan_cli.demo import demo_path
 
 GROUP_SIZE = 128
 _AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)  # code i of eight neighbours lies at this place
@@ -63,6 +69,20 @@ def quantize_linears(
         else:
             stored[name] = meant[name] = weight.to(torch.float16).to(torch.float32)
     return stored, meant
+
+
+def quantize_demo(folder: Path) -> Path:
+    """Write the demo model as a GPTQ checkpoint of 4 bits in groups of 128, in a new folder."""
+    weights = {name: tensor.float() for name, tensor in load_file(demo_path("demo") / "model.safetensors").items()}
+    stored, _ = quantize_linears(weights, gptq)
+    halved = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in stored.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in halved.items()}
+    shutil.copytree(demo_path("demo"), folder)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"torch_dtype": "float16", "quantization_config": GPTQ_CONFIG}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
 
 
 def gptq(weight: Tensor, group_size: int = GROUP_SIZE) -> tuple[dict[str, Tensor], Tensor]:

@@ -72,8 +72,8 @@ def test_an_engine_that_is_right_but_coarse() -> None:
     checked = check(plan(resolve_model("demo-alibi")), replies_of(OLD["vLLM 0.5.0, demo-alibi"]))
     assert (checked.passed, checked.coarse) == (True, True)
     assert checked.says == (
-        "answers are right, but coarse: they fit bfloat16 that is cut off, not rounded. Mean difference 0.16 from"
-        " float32, where that alone gives 0.16"
+        "answers are right, but coarse: mean difference 0.16 from float32; rounding to bfloat16 alone gives 0.075,"
+        " cutting it off 0.16"
     )
     assert checked.fix == "--dtype float32 is exact, and --dtype float16 finer where the hardware has it."
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from baichuan_cli.catalog.model import Architecture, Model, Quantization
 from baichuan_cli.errors import BcliError
 from baichuan_cli.self_check.forward import Packing, Shape
+from baichuan_cli.self_check.rounding import EXACT, Rounding
 from baichuan_cli.self_check.weights import open_weights, shape_of
 from reference import baichuan_reference, quantized
 from reference.checkpoints import random_weights, write_checkpoint
@@ -48,7 +49,7 @@ def _quantized(folder: Path, method: str) -> tuple[Model, dict[str, Tensor]]:
 def test_plain_weights(tmp_path: Path, as_bin: bool) -> None:
     weights = open_weights(_model(write_checkpoint(tmp_path, SIZES, WEIGHTS, as_bin=as_bin)))
     for name in LINEAR:
-        assert torch.equal(weights.linear(name, "as stored", 1), WEIGHTS[f"{name}.weight"])
+        assert torch.equal(weights.linear(name, "as stored", 1, EXACT), WEIGHTS[f"{name}.weight"])
     assert torch.equal(weights.vector("model.norm.weight"), WEIGHTS["model.norm.weight"])
     assert torch.equal(weights.embedding([5, 63, 5]), WEIGHTS["model.embed_tokens.weight"][[5, 63, 5]])
     assert torch.equal(weights.head(10, 20), WEIGHTS["lm_head.weight"][10:20])
@@ -65,7 +66,18 @@ def test_packed_weights_are_what_they_mean(tmp_path: Path, method: str) -> None:
     model, meant = _quantized(tmp_path, method)
     weights = open_weights(model)
     for name in LINEAR:
-        torch.testing.assert_close(weights.linear(name, "as stored", 1), meant[f"{name}.weight"], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(
+            weights.linear(name, "as stored", 1, EXACT), meant[f"{name}.weight"], rtol=1e-6, atol=1e-6
+        )
+
+
+def test_the_scales_of_packed_weights_are_rounded_before_they_are_used(tmp_path: Path) -> None:
+    model, _ = _quantized(tmp_path, "gptq")
+    weights, scales = open_weights(model), _scales(model)
+    codes = weights.linear(DOWN, "as stored", 1, EXACT) / scales.repeat_interleave(128, dim=1)
+    bfloat16 = scales.to(torch.bfloat16).float().repeat_interleave(128, dim=1)
+    found = weights.linear(DOWN, "as stored", 1, Rounding("bfloat16"))
+    assert torch.equal(found, (codes.round() * bfloat16).to(torch.bfloat16).float())
 
 
 def test_gptq_follows_the_activation_order(tmp_path: Path) -> None:
@@ -75,14 +87,14 @@ def test_gptq_follows_the_activation_order(tmp_path: Path) -> None:
     stored[f"{DOWN}.qweight"] = quantized._pack(codes.reshape(-1, 8, 256), dim=1)
     stored[f"{DOWN}.g_idx"] = (order // 128).to(torch.int32)
     weights = open_weights(_model(write_checkpoint(tmp_path, SIZES, stored), METHODS["gptq"][2]))
-    torch.testing.assert_close(weights.linear(DOWN, "as stored", 1), meant[f"{DOWN}.weight"][:, order])
-    assert not torch.allclose(weights.linear(DOWN, "order ignored", 1), meant[f"{DOWN}.weight"][:, order])
+    torch.testing.assert_close(weights.linear(DOWN, "as stored", 1, EXACT), meant[f"{DOWN}.weight"][:, order])
+    assert not torch.allclose(weights.linear(DOWN, "order ignored", 1, EXACT), meant[f"{DOWN}.weight"][:, order])
 
 
 def test_zero_points_off_by_one_move_every_weight_by_its_scale(tmp_path: Path) -> None:
     model, meant = _quantized(tmp_path, "gptq")
     scales = _scales(model)
-    found = open_weights(model).linear(DOWN, "zeros off by one", 1)
+    found = open_weights(model).linear(DOWN, "zeros off by one", 1, EXACT)
     expected = meant[f"{DOWN}.weight"] + scales.repeat_interleave(128, dim=1)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
@@ -98,13 +110,15 @@ def test_zero_points_off_by_one_move_every_weight_by_its_scale(tmp_path: Path) -
 def test_a_shard_that_takes_the_wrong_scales(tmp_path: Path, packing: Packing, groups: list[int]) -> None:
     model, _ = _quantized(tmp_path, "gptq")
     weights = open_weights(model)
-    right = weights.linear(DOWN, "as stored", 1)
+    right = weights.linear(DOWN, "as stored", 1, EXACT)
     scales = _scales(model)
     codes = right / scales.repeat_interleave(128, dim=1)
-    torch.testing.assert_close(weights.linear(DOWN, packing, 2), codes * scales[:, groups], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        weights.linear(DOWN, packing, 2, EXACT), codes * scales[:, groups], rtol=1e-4, atol=1e-5
+    )
     # What is split over its outputs is not concerned.
     up = "model.layers.0.mlp.up_proj"
-    assert torch.equal(weights.linear(up, packing, 2), weights.linear(up, "as stored", 1))
+    assert torch.equal(weights.linear(up, packing, 2, EXACT), weights.linear(up, "as stored", 1, EXACT))
 
 
 def _codes(packed: Tensor) -> Tensor:
@@ -126,7 +140,7 @@ def test_a_layout_that_is_not_known_is_refused(tmp_path: Path) -> None:
     model, _ = _quantized(tmp_path, "gptq")
     weights = open_weights(replace(model, quantization=Quantization("gptq", 3)))
     with pytest.raises(BcliError, match="The self-check cannot read 3-bit weights of gptq"):
-        weights.linear(DOWN, "as stored", 1)
+        weights.linear(DOWN, "as stored", 1, EXACT)
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class Cause:
 
     Attributes:
         name: for scripts; never changes.
-        what: completes "the answers fit …".
+        what: completes "the answers fit …"; where it is harmless, "rounding gives …, … gives …".
         hint: what to do about it.
         flawed: the computation with that in it.
         harmless: the answers are right all the same, only coarser.
@@ -112,7 +112,7 @@ def _coarser(right: Computation, rounding: Rounding) -> Iterator[Cause]:
         return
     if rounding.precision == "bfloat16":
         cut = replace(right, rounding=Rounding("bfloat16 cut off"))
-        yield Cause("bfloat16-cut", "bfloat16 that is cut off, not rounded", _CUT, cut, harmless=True)
+        yield Cause("bfloat16-cut", "cutting it off", _CUT, cut, harmless=True)
     else:
         coarse = replace(right, rounding=Rounding("bfloat16"))
         yield Cause("bfloat16", f"bfloat16, where {rounding} was planned", _COARSE, coarse)

@@ -60,8 +60,8 @@ class Checked:
         if self.coarse and (found := self.verdict.cause):
             cause, fit = found
             return (
-                f"answers are right, but coarse: they fit {cause.what}. Mean difference {_number(right.error.mean)}"
-                f" from float32, where that alone gives {_number(fit.rounding.mean)}"
+                f"answers are right, but coarse: mean difference {_number(right.error.mean)} from float32; {alone},"
+                f" {cause.what} {_number(fit.rounding.mean)}"
             )
         if self.passed:
             return (

@@ -72,9 +72,9 @@ class Computation:
     rounding: Rounding = EXACT
 
     @property
-    def reading(self) -> tuple[Packing, int]:
-        """Return how the weights of linear layers are read: packing, and shards where that depends on them."""
-        return self.packing, self.shards if self.packing != "as stored" else 1
+    def reading(self) -> tuple[Packing, int, Rounding]:
+        """Return what decides about the weights of linear layers."""
+        return self.packing, self.shards if self.packing != "as stored" else 1, self.rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class Weights(Protocol):
         """Return a norm's weights."""
         ...
 
-    def linear(self, name: str, packing: Packing, shards: int) -> Tensor:
-        """Return a linear layer's weights [out, in]; packing and shards as in `Computation`."""
+    def linear(self, name: str, packing: Packing, shards: int, rounding: Rounding) -> Tensor:
+        """Return a linear layer's weights [out, in], rounded; packing and shards as in `Computation`."""
         ...
 
     def head(self, begin: int, end: int) -> Tensor:
@@ -196,16 +196,13 @@ def _last_hidden(
 
 
 def _product(weights: Weights, name: str, x: Tensor, computations: Sequence[Computation]) -> Tensor:
-    """Return x [computations, tokens, in] times a layer's weights, read once for all that read them alike."""
+    """Return x [computations, tokens, in] times a layer's weights, made once for all that have them alike."""
     import torch
 
     products: dict[int, Tensor] = {}
-    for packing, shards in dict.fromkeys(computation.reading for computation in computations):
-        weight = weights.linear(name, packing, shards)
-        alike = [number for number, one in enumerate(computations) if one.reading == (packing, shards)]
-        for rounding in dict.fromkeys(computations[number].rounding for number in alike):
-            rows = [number for number in alike if computations[number].rounding == rounding]
-            products.update(zip(rows, x[rows] @ rounding.weights(weight).T, strict=True))
+    for reading in dict.fromkeys(computation.reading for computation in computations):
+        alike = [number for number, computation in enumerate(computations) if computation.reading == reading]
+        products.update(zip(alike, x[alike] @ weights.linear(name, *reading).T, strict=True))
     return torch.stack([products[number] for number in range(len(computations))])
 
 

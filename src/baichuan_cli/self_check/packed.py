@@ -17,6 +17,7 @@ _WORD = 32
 
 #: The tensors that one quantized layer is stored as.
 PARTS = ("qweight", "qzeros", "scales", "g_idx", "weight_packed", "weight_scale", "weight_shape")
+SCALES = ("scales", "weight_scale")
 
 
 def unpack(method: str, bits: int, parts: Mapping[str, Tensor], packing: Packing, shards: int) -> Tensor:
@@ -42,7 +43,7 @@ def unpack(method: str, bits: int, parts: Mapping[str, Tensor], packing: Packing
         )
     import torch
 
-    scales = parts["scales"].float()  # [groups, out]
+    scales = parts["scales"]  # [groups, out]
     if method == "gptq":
         codes = _codes(parts["qweight"], bits, dim=0)  # [in, out]
         # AutoGPTQ stores zero points less one.
@@ -76,7 +77,7 @@ def _groups(right: Tensor, count: int, packing: Packing, shards: int) -> Tensor:
 def _compressed(bits: int, parts: Mapping[str, Tensor]) -> Tensor:
     codes = _codes(parts["weight_packed"], bits, dim=1) - (1 << (bits - 1))
     width = int(parts["weight_shape"][1])
-    scales = parts["weight_scale"].float()  # [out, groups]
+    scales = parts["weight_scale"]  # [out, groups]
     return codes[:, :width] * scales.repeat_interleave(width // scales.shape[1], dim=1)
 
 

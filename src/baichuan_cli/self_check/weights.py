@@ -12,7 +12,8 @@ from baichuan_cli.catalog.model import Model
 from baichuan_cli.catalog.weight_files import find_weights
 from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.self_check.forward import Packing, Shape
-from baichuan_cli.self_check.packed import PARTS, unpack
+from baichuan_cli.self_check.packed import PARTS, SCALES, unpack
+from baichuan_cli.self_check.rounding import Rounding
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,7 @@ class CheckpointWeights:
         self._tensors = tensors
         self._quantization = quantization
         self._head = _HEAD if _HEAD in tensors else _EMBEDDING  # tied
+        self._last: tuple[str, Tensor] | None = None  # one layer is asked for with several roundings in turn
 
     def embedding(self, ids: Sequence[int]) -> Tensor:
         """Return the embeddings [tokens, hidden] of token ids."""
@@ -53,21 +55,31 @@ class CheckpointWeights:
         """Return a norm's weights."""
         return self._tensors[name][:].float()
 
-    def linear(self, name: str, packing: Packing, shards: int) -> Tensor:
-        """Return a linear layer's weights [out, in].
+    def linear(self, name: str, packing: Packing, shards: int, rounding: Rounding) -> Tensor:
+        """Return a linear layer's weights [out, in], rounded.
+
+        Of 4-bit weights the scales are rounded too: kernels have them in the dtype in which they compute.
 
         Raises:
             BcliError: it is quantized in a way that the self-check cannot read.
         """
         if self._quantization is None or f"{name}.weight" in self._tensors:
-            return self._tensors[f"{name}.weight"][:].float()
+            return rounding.weights(self._whole(f"{name}.weight"))
         split = packing if name.endswith(("o_proj", "down_proj")) or packing in _OF_EVERY_LAYER else "as stored"
         parts = {part: self._tensors[f"{name}.{part}"][:] for part in PARTS if f"{name}.{part}" in self._tensors}
-        return unpack(*self._quantization, parts, split, shards)
+        for part in SCALES:
+            if part in parts:
+                parts[part] = rounding.values(parts[part].float())
+        return rounding.weights(unpack(*self._quantization, parts, split, shards))
 
     def head(self, begin: int, end: int) -> Tensor:
         """Return rows [begin:end, hidden] of the output layer."""
         return self._tensors[self._head][begin:end].float()
+
+    def _whole(self, name: str) -> Tensor:
+        if self._last is None or self._last[0] != name:
+            self._last = name, self._tensors[name][:].float()
+        return self._last[1]
 
 
 #: Wrong in every layer. The others concern what is split over the inputs, which o_proj and down_proj are.
