@@ -2,6 +2,9 @@
 
     .venv/bin/python benchmarks/agree.py [--rounds 6] [--part serve] [--model demo]
 
+`paced`: the fake server of the tests, whose first token comes after 100 ms and every other one 10 ms after the one
+before, so that the truth is known and the machine matters little. Same load as below.
+
 `serve`: one server (`bcli serve`, prefix cache off), the same closed loop of 8 streams from `bcli bench serve` and
 `vllm bench serve`. Wanted: output tokens/s, mean and 99th percentile of TTFT and TPOT within 5 %.
 
@@ -31,13 +34,18 @@ from serve import Way, running
 from baichuan_cli.bench.record import Metric, read_records
 from baichuan_cli.demo import demo_path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from fakes.openai_server import server_process  # noqa: E402
+
 BCLI = [sys.executable, "-m", "baichuan_cli"]
 WARMUP = 8  # requests
 STREAMS, INPUT, OUTPUT = 8, 64, 32
+FIRST_TOKEN, TOKEN, PACED_REQUESTS = 100, 10, 96  # ms, ms
+PARTS = ("paced", "serve", "offline")
 OFFLINE_PROMPTS, OFFLINE_RUNS = 64, 3
 
 #: Requests of one round: enough for some seconds.
-REQUESTS = {"demo": 320, "285M": 96}
+REQUESTS = {"demo": 240, "285M": 96}
 
 #: Where the same quantity stands in both tools' results; in bcli's: metric and percentile, None for the mean.
 SERVED = {
@@ -203,39 +211,54 @@ def in_turn(title: str, ours: Measure, theirs: Measure, rounds: int) -> None:
             values = [result[quantity] for result in results]
             middles.append(statistics.median(values))
             columns.append(f"{name} {middles[-1]:9.2f} ({min(values):.2f} to {max(values):.2f})")
-        print("   ".join(columns), f"  ratio {middles[0] / middles[1]:.3f}")
+        print("   ".join(columns), f"  ratio {middles[0] / middles[1]:.3f}", flush=True)
 
 
 def _told(result: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.1f}" for name, value in result.items())
 
 
+def paced(rounds: int, folder: Path) -> None:
+    """Let both measure the fake server."""
+    model = demo_path("demo")
+    with (
+        server_process("--first-token-ms", str(FIRST_TOKEN), "--token-ms", str(TOKEN)) as url,
+        vllm_serve(url, model, PACED_REQUESTS) as theirs,
+    ):
+        in_turn("paced", bcli_serve(url, model, PACED_REQUESTS, folder), theirs, rounds)
+
+
+def served(label: str, model: Path, rounds: int, folder: Path) -> None:
+    """Let both measure a real server."""
+    command = [*BCLI, "serve", str(model), "--served-model-name", "demo", "--set", "enable_prefix_caching=false"]
+    requests = REQUESTS[label]
+    with running(Way(command, {})) as (url, _), vllm_serve(url, model, requests) as theirs:
+        in_turn(f"{label}, served", bcli_serve(url, model, requests, folder), theirs, rounds)
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=6, help="of the serving part; half as many offline")
-    parser.add_argument("--part", choices=("serve", "offline"), help="default: both")
+    parser.add_argument("--rounds", type=int, default=6, help="of the serving part; half as many of the others")
+    parser.add_argument("--part", choices=PARTS, action="append", help="repeatable; default: all")
     parser.add_argument("--model", choices=tuple(REQUESTS), help="default: both")
     given = parser.parse_args()
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}")
+    parts, fewer = given.part or PARTS, max(given.rounds // 2, 1)
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if "paced" in parts:
+            paced(fewer, folder)
         models = {"demo": demo_path("demo"), "285M": folder / "random"}
         for label in [given.model] if given.model else models:
             model = models[label]
-            if label == "285M":
+            if label == "285M" and {"serve", "offline"} & set(parts):
                 model.mkdir()
                 write_checkpoint(model)
-            if given.part != "offline":
-                command = [*BCLI, "serve", str(model), "--served-model-name", "demo"]
-                way = Way([*command, "--set", "enable_prefix_caching=false"], {})
-                requests = REQUESTS[label]
-                with running(way) as (url, _), vllm_serve(url, model, requests) as theirs:
-                    ours = bcli_serve(url, model, requests, folder)
-                    in_turn(f"{label}, served", ours, theirs, given.rounds)
-            if given.part != "serve":
-                title = f"{label}, offline"
-                in_turn(title, bcli_offline(model, folder), vllm_offline(model, folder), max(given.rounds // 2, 1))
+            if "serve" in parts:
+                served(label, model, given.rounds, folder)
+            if "offline" in parts:
+                in_turn(f"{label}, offline", bcli_offline(model, folder), vllm_offline(model, folder), fewer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 The 285M model in bfloat16, all in one process and in turn, so that a busy machine is as busy for everyone:
 
     read       adding up as many bytes as a step has to read
-    products   the model's matrix-vector products alone, by vLLM's kernel (oneDNN, weights packed)
+    products   the model's matrix-vector products alone: by the kernel that vLLM takes (oneDNN, weights packed), by its
+               other one (SGL), and by torch.mv
     llama.cpp  whole steps
     bcli       whole steps of vLLM with bcli's settings
 
@@ -20,17 +21,19 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from cpu_profile import CONFIG
 from peer_engines import Answers, bcli, llama_cpp
 from peers import prepare
 
+KERNELS = ("oneDNN", "SGL", "torch.mv")
 STEPS = 16  # of an engine in one measurement
 
 
-def products() -> Callable[[], None]:
-    """Return what computes all products of a step; the head is the last."""
+def products(kernel: str) -> Callable[[], None]:
+    """Return what computes all products of a step by a kernel; the head is the last."""
     import torch
     from vllm import _custom_ops as operators
     from vllm.platforms import current_platform
@@ -40,14 +43,30 @@ def products() -> Callable[[], None]:
     block = [(3 * hidden, hidden), (hidden, hidden), (2 * inner, hidden), (hidden, inner)]
     shapes = [*block * layers, (CONFIG["vocab_size"], hidden)]
     inputs = {columns: torch.randn(1, columns, dtype=torch.bfloat16) for _, columns in shapes}
-    made = [
-        (operators.create_onednn_mm(torch.randn(shape, dtype=torch.bfloat16).t(), 32), inputs[shape[1]])
-        for shape in shapes
-    ]
+    weights = [torch.randn(shape, dtype=torch.bfloat16) for shape in shapes]
+    if kernel == "oneDNN":
+        handlers = [operators.create_onednn_mm(weight.t(), 32) for weight in weights]
+        calls = [
+            partial(operators.onednn_mm, handler, inputs[columns], None)
+            for handler, (_, columns) in zip(handlers, shapes, strict=True)
+        ]
+    elif kernel == "SGL":
+        calls = [
+            partial(
+                operators.weight_packed_linear_cpu,
+                inputs[columns],
+                torch.ops._C.convert_weight_packed(weight),
+                rows,
+                None,
+            )
+            for weight, (rows, columns) in zip(weights, shapes, strict=True)
+        ]
+    else:
+        calls = [partial(torch.mv, weight, inputs[weight.shape[1]][0]) for weight in weights]
 
     def multiply() -> None:
-        for handler, vector in made:
-            operators.onednn_mm(handler, vector, None)
+        for call in calls:
+            call()
 
     return multiply
 
@@ -82,7 +101,7 @@ def main() -> None:
         with bcli(folder, "bfloat16", given.set) as ours, llama_cpp(folder, "bfloat16", ()) as theirs:
             measured = {
                 "read": (reading(), 1),
-                "products": (products(), 1),
+                **{f"products, {kernel}": (products(kernel), 1) for kernel in KERNELS},
                 "llama.cpp": (steps(theirs), STEPS),
                 "bcli": (steps(ours), STEPS),
             }
@@ -94,7 +113,7 @@ def main() -> None:
                         seen.setdefault(what, []).append(1000 * (time.perf_counter() - started) / count)
     print(f"{given.threads} threads, load {os.getloadavg()[0]:.1f}; milliseconds a step")
     for what, values in seen.items():
-        print(f"{what:10} smallest {min(values):6.2f}   median {statistics.median(values):6.2f}")
+        print(f"{what:18} smallest {min(values):6.2f}   median {statistics.median(values):6.2f}")
 
 
 if __name__ == "__main__":
