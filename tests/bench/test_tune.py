@@ -154,7 +154,7 @@ def test_the_profile_extends_the_one_used_and_carries_its_evidence(tmp_path: Pat
     path = tmp_path / "mine.yaml"
     path.write_text(tuned_profile(base, "cpu", record(100), trials, confirmed, "throughput"), encoding="utf-8")
     text = path.read_text(encoding="utf-8")
-    assert "# cpu alone: output tokens/s 100 tokens/s\n" in text
+    assert "# cpu alone: output tokens/s 100\n" in text
     assert "# enforce_eager=false +0.0% (p 1.000): noise\n" in text
     assert "# block_size=64 +30.0% (p 0.008): taken\n" in text
     assert "# Confirmed in turn with cpu alone: +29.0% (p 0.008)\n" in text

@@ -279,8 +279,13 @@ def test_tune_writes_no_profile_where_nothing_is_better(
     bcli: Bcli, vllm: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("baichuan_cli.bench.tune.compare", _nothing_changed)
+    monkeypatch.setattr("baichuan_cli.bench.environment.doubts", lambda _: ["the machine was busy before the run"])
     ran = bcli("tune", "--only", "block_size", "--num-prompts", "2", "--output-len", "2")
     assert ran.code == 0, ran.stderr
+    told = ran.stderr.splitlines()
+    assert told.index("warning: the machine was busy before the run") + 1 == _place(
+        told, "cpu alone: output tokens/s "
+    )
     assert ran.stdout == "Nothing is better than the profile cpu; no file was written.\n"
     assert [line.split()[1] for line in ran.stderr.splitlines() if line.startswith("[")] == [
         "block_size=32",
@@ -320,6 +325,10 @@ def test_tune_refuses_what_makes_no_sense(
     ran = bcli("tune", *arguments)
     assert ran.code == ExitCode.USAGE
     assert message in ran.stderr.splitlines()
+
+
+def _place(lines: list[str], start: str) -> int:
+    return next(number for number, line in enumerate(lines) if line.startswith(start))
 
 
 def _nothing_changed(old: Record, new: Record) -> list[Change]:

@@ -26,14 +26,11 @@ def tuned_profile(
         trials: everything that was tried, in order.
         confirmed: the chosen settings against the profile's own, measured again in turn.
     """
-    metric = baseline.find(METRICS[goal])
-    assert metric is not None
     shape = " · ".join(f"{name.replace('_', ' ')} {value}" for name, value in baseline.shape.items())
-    unit = f" {metric.unit}" if metric.unit == "tokens/s" else ""
     lines = [
         f"# Written by bcli bench tune on {baseline.started:%Y-%m-%d}, for {goal}.",
         f"# Measured: {baseline.model.name} · {shape} · {_software(baseline)}",
-        f"# {profile.name} alone: {NAMES[metric.name]} {number(metric.summary.mean, metric.unit)}{unit}",
+        f"# {alone(profile, baseline, goal)}",
         *(f"# {trial.told}" for trial in trials),
         f"# Confirmed in turn with {profile.name} alone: {confirmed.change:+.1%} (p {confirmed.p_value:.3f})",
         f"extends: {json.dumps(extends, ensure_ascii=False)}",
@@ -45,9 +42,16 @@ def tuned_profile(
     for name, value in chosen_settings(trials).items():
         change = evidence[name]
         assert change is not None
-        because = f"{NAMES[metric.name]} {change.change:+.1%} (p {change.p_value:.3f}, measured by bcli bench tune)"
+        because = f"{NAMES[METRICS[goal]]} {change.change:+.1%} (p {change.p_value:.3f}, measured by bcli bench tune)"
         lines.append(f"  {name}: {{value: {json.dumps(value)}, because: {json.dumps(because)}}}")
     return "\n".join(lines) + "\n"
+
+
+def alone(profile: Profile, baseline: Record, goal: Goal) -> str:
+    """Return in one line what the profile's own settings reach."""
+    metric = baseline.find(METRICS[goal])
+    assert metric is not None
+    return f"{profile.name} alone: {NAMES[metric.name]} {number(metric.summary.mean, metric.unit)}"
 
 
 def _software(record: Record) -> str:

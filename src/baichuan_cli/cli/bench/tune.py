@@ -58,7 +58,7 @@ def tune(
     """
     from baichuan_cli.bench.choose import Wanted
     from baichuan_cli.bench.tune import candidates, chosen_settings, goal_change, search
-    from baichuan_cli.bench.tuned_profile import tuned_profile
+    from baichuan_cli.bench.tuned_profile import alone, tuned_profile
 
     out = Output()
     aim = _goal(goal)
@@ -80,6 +80,9 @@ def tune(
     baseline = attempt({})
     if baseline.record is None:
         raise BcliError(f"The profile's own settings fail: {baseline.error}", exit_code=ExitCode.ENGINE)
+    for mark in baseline.record.marks:
+        out.warning(mark)
+    out.note(alone(profile, baseline.record, aim))
     dtype = str(plan.settings["dtype"].value)
     trials: list[Trial] = []
     for trial in search(baseline, values, aim, dtype, attempt):
