@@ -109,6 +109,14 @@ def test_numbers_that_are_none() -> None:
     assert checked.as_json()["mean"] is None
 
 
+def test_a_dtype_that_overflows() -> None:
+    overflow = Fit(Error(0.1, 0.5), Error.of([float("inf")]), 0.0)
+    checked = Checked("demo", Rounding("float16"), Verdict(overflow, 900), POEM, POEM)
+    assert not checked.passed
+    assert checked.says == "answers cannot be trusted: float16 overflows in this model"
+    assert checked.fix == "Use --dtype bfloat16, or float32 where the hardware has no bfloat16."
+
+
 def test_a_model_of_the_same_name_elsewhere_has_no_record(tmp_path: Path) -> None:
     model = resolve_model("demo")
     assert model.path is not None

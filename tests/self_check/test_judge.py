@@ -90,7 +90,11 @@ def test_numbers_that_are_none_are_wrong() -> None:
     [reply, _] = replies_of(RECORDED["rope"])
     broken = replace(reply, told=tuple((row, token, float("nan")) for row, token, _ in reply.told))
     assert _judged([broken], subject_of("demo"), Rounding("bfloat16")) is None
-    assert Error.of([0.1, float("nan")]) == Error(float("inf"), float("inf"))
+    infinite = Error(float("inf"), float("inf"))
+    assert Error.of([0.1, float("nan")]) == infinite
+    # Nothing is right because rounding may lead anywhere.
+    assert not Fit(infinite, infinite, 0.0).holds
+    assert not Fit(Error(0.1, 0.1), infinite, 0.0).holds
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,9 @@ class Error:
         return cls(sum(differences) / len(differences), max(differences))
 
     def within(self, rounding: Error, coarser: float = 1) -> bool:
-        """Tell whether rounding explains it, or one that is coarser by a factor."""
+        """Tell whether rounding explains it, or one that is coarser by a factor; nothing explains what is infinite."""
+        if not (math.isfinite(self.mean) and math.isfinite(rounding.mean)):
+            return False
         mean, largest = _MEAN_FACTOR * coarser * rounding.mean, _LARGEST_FACTOR * coarser * rounding.largest
         return self.mean <= mean and self.largest <= largest
 
