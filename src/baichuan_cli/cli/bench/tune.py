@@ -71,7 +71,7 @@ def tune(
         raise BcliError(f"{path} exists.", hint="Give another --output.", exit_code=ExitCode.OUTPUT)
     values = _values(candidates(plan, profile, aim), wishes, only)
     total = sum(map(len, values.values()))
-    out.note(f"{total} values of {', '.join(values)}; each starts an engine")
+    out.note(f"{total} {'value' if total == 1 else 'values'} of {', '.join(values)}; each starts an engine")
 
     def attempt(settings: Settings) -> Measured:
         with stopping("Nothing was saved."):
