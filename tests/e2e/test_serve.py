@@ -25,6 +25,7 @@ from baichuan_cli.engine.ports import free_port
 from baichuan_cli.tokenizer.chat import chat_prompt_ids
 from baichuan_cli.tokenizer.load import load_tokenizer
 from fakes.served import alive, eventually, no_process_left
+from reference.releases import since
 
 pytestmark = pytest.mark.engine
 
@@ -183,6 +184,7 @@ class TestWithTheOfficialPackage:
             client.chat.completions.create(model="demo", messages=[*TITLE, {"role": "system", "content": "x"}])  # type: ignore[list-item]
 
 
+@since("0.10.2", "returns no token ids")
 def test_a_chat_is_laid_out_as_officially_token_for_token(service: Service) -> None:
     messages = [
         {"role": "system", "content": "请背诵唐诗\n"},
@@ -264,6 +266,7 @@ def test_sigterm_while_vllm_loads(tmp_path: Path) -> None:
     no_process_left(processes)
 
 
+@since("0.8", "has its server and its engine in one process")
 def test_the_death_of_the_engine_is_the_end_and_is_told(service: Service) -> None:
     """The last test of the shared server."""
     processes = service.processes

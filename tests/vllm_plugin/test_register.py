@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 import pytest
 
 import baichuan_cli.vllm_plugin as plugin
+from reference.releases import since
 
 
 def test_vllm_finds_the_entry_point() -> None:
@@ -35,6 +36,7 @@ print(all(name in ModelRegistry.get_supported_archs() for name in ("BaiChuanForC
     assert registered == "True"
 
 
+@since("0.25", "has Baichuan of its own")
 def test_vllm_inspects_the_class_without_another_process() -> None:
     script = """
 from vllm.model_executor.models import registry

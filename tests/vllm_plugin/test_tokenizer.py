@@ -13,6 +13,7 @@ import pytest
 import sentencepiece
 from transformers import AutoTokenizer
 
+from reference.releases import transformers_5
 from reference.small_tokenizer import write_tokenizer
 
 TEXT = "床前明月光，the  quick fox\n12 <reserved_106>é"
@@ -25,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("class_name", ["BaichuanTokenizer", "BaiChuanTokenizer"])
-@pytest.mark.parametrize("trust_remote_code", [False, True])
+@pytest.mark.parametrize(
+    "trust_remote_code", [False, pytest.param(True, marks=transformers_5("runs remote code that is trusted"))]
+)
 def test_both_spellings_load_without_remote_code(folder: Path, class_name: str, trust_remote_code: bool) -> None:
     write_tokenizer(folder, class_name=class_name)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code)
@@ -43,6 +46,7 @@ def test_special_tokens(folder: Path) -> None:
     assert tokenizer.decode(tokenizer("月</s>")["input_ids"], skip_special_tokens=True) == "月"
 
 
+@transformers_5("cannot add them, which the tokenizer says")
 @pytest.mark.parametrize(("bos", "eos"), [(True, False), (False, True), (True, True)])
 def test_bos_and_eos_where_the_checkpoint_wants_them(folder: Path, bos: bool, eos: bool) -> None:
     config = json.loads((folder / "tokenizer_config.json").read_text())
