@@ -17,6 +17,7 @@ from baichuan_cli.cli.planning import Wishes
 from baichuan_cli.demo import demo_path
 from baichuan_cli.doctor.verdict import Verdict
 from cli.in_process import Bcli, run_bcli
+from doctor import patients
 from self_check.verdicts import replies_of
 
 RECORDED = json.loads((Path(__file__).parents[1] / "self_check" / "replies.json").read_text())
@@ -29,7 +30,9 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]
     from baichuan_cli.plan.release import Release
 
     monkeypatch.setattr("baichuan_cli.cli.planning._release", lambda wanted: Release.parse(wanted or "0.32.0"))
-    monkeypatch.setattr("baichuan_cli.hardware.host._cpu_flags", lambda _: frozenset({"avx512f", "avx512_bf16"}))
+    monkeypatch.setattr(
+        "baichuan_cli.hardware.host._cpu_flags", lambda _: frozenset({"avx2", "avx512f", "avx512_bf16"})
+    )
 
     def say(said: dict[str, Any]) -> None:
         def results_of(work: Any, wishes: Wishes) -> Iterator[Told]:
@@ -102,6 +105,53 @@ def test_a_demo_that_the_plan_refuses_is_a_warning_and_a_model_that_is_not_there
     assert demo.says.startswith("demo was not run: tensor_parallel_size 3 cannot split this checkpoint.")
     absent = examine_engines(Wishes(model="baichuan2-7b-chat"), Output())[-1].verdict
     assert (absent.status, absent.says) == ("failure", "baichuan2-7b-chat: baichuan2-7b-chat is not on this machine.")
+
+
+def test_without_vllm_no_engine_is_started(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    patient = patients.cpu(tmp_path)
+    patient.vllm, patient.torch, patient.imports = None, None, {}
+    monkeypatch.setattr("baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patient.facts())
+    ran = run_bcli(("doctor", "--engine", "--offline"), monkeypatch, capfd)
+    assert ran.code == 2
+    assert "–  answers        no engine was started: vLLM is not installed\n" in ran.stdout
+
+
+def test_numbers_go_into_the_json(
+    engines: Callable[[dict[str, Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    engines({**RIGHT, "demo-alibi": "alibi left out"})
+    monkeypatch.setattr(
+        "baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patients.cpu(tmp_path).facts()
+    )
+    ran = run_bcli(("doctor", "--engine", "--offline", "--json"), monkeypatch, capfd)
+    told = json.loads(ran.stdout)
+    assert (ran.code, ran.stderr, told["runs"]) == (2, "", False)
+    assert [check["status"] for check in told["checks"] if check["check"] == "answers"] == ["ok", "failure"]
+    assert [(one["model"], one["passed"], one["cause"]) for one in told["self_check"]] == [
+        ("demo", True, None),
+        ("demo-alibi", False, "alibi"),
+    ]
+
+
+def test_wrong_answers_of_one_model_do_not_stop_the_others(
+    engines: Callable[[dict[str, Any]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    engines({**RIGHT, "demo-alibi": "alibi left out"})
+    monkeypatch.setattr(
+        "baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patients.cpu(tmp_path).facts()
+    )
+    ran = run_bcli(("doctor", "--engine", "--offline"), monkeypatch, capfd)
+    headline, _, alibi, *_ = ran.stdout.splitlines()
+    assert (ran.code, headline) == (2, "bcli cannot run every model here: 1 thing to mend.")
+    assert alibi.startswith("✗  answers        demo-alibi: answers are wrong: they fit a model without ALiBi.")
 
 
 def test_a_model_without_an_engine_is_a_mistake(

@@ -49,7 +49,7 @@ def doctor(
 
     Exit status: 0 where all is well, 1 with warnings, 2 where bcli cannot run.
     """
-    from baichuan_cli.cli.doctor_engine import examine_engines
+    from baichuan_cli.cli.doctor_engine import NO_VLLM, examine_engines
     from baichuan_cli.cli.doctor_view import as_json_object, show
     from baichuan_cli.cli.planning import Wishes
     from baichuan_cli.doctor.checks import examine
@@ -63,7 +63,8 @@ def doctor(
     facts = gather_facts(out, offline=offline)
     examined = []
     if engine:
-        examined = examine_engines(Wishes(model=model, profile=profile, assignments=assignments or ()), out)
+        wishes = Wishes(model=model, profile=profile, assignments=assignments or ())
+        examined = examine_engines(wishes, out) if facts.release else [NO_VLLM]
     verdicts = (*examine(facts), *(one.verdict for one in examined))
     if as_json:
         judged = [one.checked.as_json() for one in examined if one.checked]

@@ -13,17 +13,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from baichuan_cli import paths
+from baichuan_cli.cli.doctor_view import ANSWERS
 from baichuan_cli.cli.output import Output
+from baichuan_cli.doctor.verdict import Verdict, fail, ok, skip, warn
 from baichuan_cli.errors import BcliError
 
 if TYPE_CHECKING:
     from baichuan_cli.cli.planning import Wishes
-    from baichuan_cli.doctor.verdict import Verdict
     from baichuan_cli.plan.model import Plan
     from baichuan_cli.self_check.check import Checked
     from baichuan_cli.self_check.judge import Reply
-
-_CHECK = "answers"
 
 
 class Examined(NamedTuple):
@@ -31,6 +30,9 @@ class Examined(NamedTuple):
 
     verdict: Verdict
     checked: Checked | None = None
+
+
+NO_VLLM = Examined(skip(ANSWERS, "no engine was started: vLLM is not installed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +60,24 @@ def examine_engines(wishes: Wishes, out: Output) -> list[Examined]:
 def _examine(wishes: Wishes, out: Output, *, asked_for: bool) -> Examined:
     from baichuan_cli.catalog.resolve import require_local
     from baichuan_cli.cli.planning import make_plan
-    from baichuan_cli.doctor.verdict import fail, warn
 
     try:
         plan = make_plan(wishes, purpose="offline").plan
         if refusals := plan.refusals:
             # A card that cannot do ALiBi still runs the 7B models.
             not_run = fail if asked_for else warn
-            return Examined(not_run(_CHECK, f"{plan.model.name} was not run: {refusals[0].message}", refusals[0].hint))
+            return Examined(
+                not_run(ANSWERS, f"{plan.model.name} was not run: {refusals[0].message}", refusals[0].hint)
+            )
         require_local(plan.model)
         return _judge(wishes, plan, out)
     except BcliError as error:
-        return Examined(fail(_CHECK, f"{wishes.model}: {error.message}", error.hint))
+        return Examined(fail(ANSWERS, f"{wishes.model}: {error.message}", error.hint))
 
 
 def _judge(wishes: Wishes, plan: Plan, out: Output) -> Examined:
     from baichuan_cli.bench.child import ChildDied, results_of
     from baichuan_cli.cli.self_check import judge_planned
-    from baichuan_cli.doctor.verdict import fail, ok, warn
 
     name, begun = plan.model.name, time.perf_counter()
     try:
@@ -83,14 +85,14 @@ def _judge(wishes: Wishes, plan: Plan, out: Output) -> Examined:
             [told] = results_of(ask_in_child, wishes)
     except ChildDied as death:
         hint = f"vLLM's last words are in {paths.state_dir()}, in the newest file there."
-        return Examined(fail(_CHECK, f"{name}: {death}, with the engine in it.", hint))
+        return Examined(fail(ANSWERS, f"{name}: {death}, with the engine in it.", hint))
     if told.error:
-        return Examined(fail(_CHECK, f"{name}: {told.error}", told.hint))
+        return Examined(fail(ANSWERS, f"{name}: {told.error}", told.hint))
     checked = judge_planned(plan, told.replies, out)
     says = f"{name}: {checked.says} ({time.perf_counter() - begun:.0f} s)"
     if checked.coarse:
-        return Examined(warn(_CHECK, says, checked.fix), checked)
-    return Examined(ok(_CHECK, says) if checked.passed else fail(_CHECK, says, checked.fix), checked)
+        return Examined(warn(ANSWERS, says, checked.fix), checked)
+    return Examined(ok(ANSWERS, says) if checked.passed else fail(ANSWERS, says, checked.fix), checked)
 
 
 def ask_in_child(wishes: Wishes) -> Iterator[Told]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: Name and version of the JSON form; the version rises when a key changes its meaning or goes away.
 SCHEMA = "bcli.doctor/1"
 
+#: The check of engines that were started.
+ANSWERS = "answers"
+
 _MARKS: Mapping[Status, str] = {"failure": "✗", "warning": "!", "skipped": "–", "ok": "✓"}
 _PLAIN_MARKS: Mapping[Status, str] = {"failure": "x", "warning": "!", "skipped": "-", "ok": "+"}
 _STYLES: Mapping[Status, str] = {"failure": "bold red", "warning": "yellow", "skipped": "dim", "ok": "green"}
@@ -46,10 +49,14 @@ def show(facts: Facts, verdicts: Sequence[Verdict], out: Output) -> None:
 
 def headline(verdicts: Sequence[Verdict]) -> str:
     """Return the answer in one line."""
-    failures, warnings = (sum(verdict.status == status for verdict in verdicts) for status in ("failure", "warning"))
+    failures = [verdict for verdict in verdicts if verdict.status == "failure"]
+    warnings = sum(verdict.status == "warning" for verdict in verdicts)
     said = f", and {_count(warnings, 'warning')}" if warnings else ""
     if failures:
-        return f"bcli cannot run here: {_count(failures, 'thing')} to mend{said}."
+        # An engine that fails or is wrong says nothing about other models.
+        engines = all(verdict.check == ANSWERS for verdict in failures)
+        cannot = "bcli cannot run every model here" if engines else "bcli cannot run here"
+        return f"{cannot}: {_count(len(failures), 'thing')} to mend{said}."
     return f"bcli can run here, with {_count(warnings, 'warning')}." if warnings else "bcli can run here. All is well."
 
 
