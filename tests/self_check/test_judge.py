@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from baichuan_cli.catalog.model import Architecture, Model, Quantization
+from baichuan_cli.self_check import forward
 from baichuan_cli.self_check.judge import Error, Fit, Reply, judge
 from baichuan_cli.self_check.rounding import Rounding
+from baichuan_cli.self_check.weights import CheckpointWeights
+from reference import quantized
+from reference.baichuan_reference import Shape
+from reference.checkpoints import random_weights
 from reference.faulty_engines import CASES, Case
 from self_check.verdicts import Subject, replies_of, subject_of, verdict_on
 
@@ -58,6 +64,24 @@ def test_an_engine_that_cuts_bfloat16_off_is_right_but_coarse(name: str) -> None
     assert verdict.passed and not verdict.right.holds
     assert verdict.cause and verdict.cause[0].name == "bfloat16-cut"
     assert verdict.cause[1].error.mean < 1.1 * verdict.cause[1].rounding.mean
+
+
+def test_gptq_groups_that_are_cut_between_cards_are_called_by_their_name() -> None:
+    """vLLM 0.32.0 on a CPU, float16, two processes, once the plugin had been kept from refusing it."""
+    said = json.loads((Path(__file__).parent / "replies-gptq-cut.json").read_text())
+    sizes = Shape(hidden_size=256, intermediate_size=384, heads=4, layers=1)
+    stored, _ = quantized.quantize_linears(random_weights(sizes), quantized.gptq)
+    model = Model(
+        "wide",
+        Architecture("BaiChuanForCausalLM", 256, 384, 1, 4, 512, "rope", False, 1024),
+        "float16",
+        "safetensors",
+        0,
+        Quantization("gptq", 4, 128, desc_act=False),
+    )
+    subject = Subject(model, CheckpointWeights(stored, ("gptq", 4)), forward.Shape(1, 4, 512))
+    assert _judged(replies_of(said), subject, Rounding("float16"), shards=2) == "groups-cut"
+    assert _judged(replies_of(said), subject, Rounding("float16")) is None  # on one card that cannot be
 
 
 def test_a_finer_engine_than_planned_is_right() -> None:

@@ -16,7 +16,7 @@ from baichuan_cli.self_check.forward import Computation, alibi_slopes
 from baichuan_cli.self_check.rounding import Rounding
 
 if TYPE_CHECKING:
-    from baichuan_cli.catalog.model import Model
+    from baichuan_cli.catalog.model import Model, Quantization
 
 _OTHER_ATTENTION = (
     "Choose another attention: --set attention_backend=TRITON_ATTN (vLLM 0.9 and later on a card), or use another\n"
@@ -90,19 +90,21 @@ def known_causes(model: Model, shards: int, rounding: Rounding) -> Iterator[Caus
         first = replace(right, shards=shards, head_split=True)
         yield Cause("head-shard", f"a head whose first part is on all {shards} cards", _ONE_CARD, first)
     if model.quantization and model.quantization.grouped:
-        yield from _of_packing(model.quantization.method, right, shards)
+        yield from _of_packing(model.quantization, right, shards)
     yield from _coarser(right, rounding)
 
 
-def _of_packing(method: str, right: Computation, shards: int) -> Iterator[Cause]:
+def _of_packing(quantization: Quantization, right: Computation, shards: int) -> Iterator[Cause]:
+    method = quantization.method
     if shards > 1:
         cut = replace(right, packing="groups cut", shards=shards)
         yield Cause("groups-cut", f"{method} groups that are cut between cards", _GROUPS, cut)
         first = replace(right, packing="first shard's groups", shards=shards)
         yield Cause("groups-first", f"the first card's {method} scales on every card", _GROUPS, first)
-    if method == "gptq":
+    if method == "gptq" and quantization.desc_act is not False:
         ignored = replace(right, packing="order ignored")
         yield Cause("order", "GPTQ groups without their activation order", _REPORT, ignored)
+    if method == "gptq":
         zeros = replace(right, packing="zeros off by one")
         yield Cause("zeros", "GPTQ zero points that are off by one", _REPORT, zeros)
 
