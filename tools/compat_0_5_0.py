@@ -111,7 +111,8 @@ def run(python: Path, tests: tuple[str, ...], folder: Path) -> Result:
     """Run some tests in that environment, and gather how they went."""
     report = folder / "report.xml"
     command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
-    command += [f"--ignore={path}" for path in LEFT_OUT]
+    # A folder of its own: pytest runs at the same time would clear each other's away.
+    command += [f"--basetemp={folder / 'tests'}", *(f"--ignore={path}" for path in LEFT_OUT)]
     settings = {"OLD_TRANSFORMERS_PYTHON": str(python.absolute()), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=False, cwd=ROOT, env=os.environ | settings)
     return read_report(report.read_text(encoding="utf-8")) if report.exists() else Result()

@@ -20,6 +20,7 @@ from baichuan_cli.plan.names import (
     misspelt,
     spelt,
 )
+from reference.releases import since
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,7 @@ def test_case_does_not_matter(name: str, random: object) -> None:
 
 
 @pytest.mark.engine
+@since("0.8", "has no lists of names to compare with")
 def test_every_name_of_the_installed_vllm_is_known() -> None:
     pytest.importorskip("vllm")
     with warnings.catch_warnings():

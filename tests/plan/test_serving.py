@@ -15,6 +15,7 @@ from baichuan_cli.plan.render import server_command
 from baichuan_cli.plan.serving import ServeOptions, generation_config, plan_server
 from plan.planning import cards, plan
 from reference.installed_parser import server_parser
+from reference.releases import since
 
 STATE = Path("/state")
 API_SERVER = "vllm.entrypoints.openai.api_server"
@@ -230,6 +231,7 @@ def test_everything_else_goes_to_vllm(argument: str) -> None:
 
 
 @pytest.mark.engine
+@since("0.8", "has no such command line as 0.32, which is asked here")
 def test_the_installed_vllm_understands_every_argument(tmp_path: Path) -> None:
     pytest.importorskip("vllm")
     with warnings.catch_warnings():
