@@ -112,6 +112,7 @@ def slow_server() -> object:
         yield url
 
 
+@pytest.mark.quiet
 def test_every_statistic_is_what_the_server_did_at_a_constant_rate(slow_server: str) -> None:
     count, rate = 24, 12
     seconds = (count / rate) + WHOLE / 1000  # the last is sent after two seconds
@@ -125,11 +126,13 @@ def test_every_statistic_is_what_the_server_did_at_a_constant_rate(slow_server: 
     assert wrong_in_every_round(slow_server, load, LATENCIES | rates) == {}
 
 
+@pytest.mark.quiet
 def test_every_statistic_is_what_the_server_did_in_a_closed_loop(slow_server: str) -> None:
     rates = {"requests_per_s mean": 3000 / WHOLE, "output_tokens_per_s mean": 3000 / WHOLE * TOKENS}
     assert wrong_in_every_round(slow_server, asked(12, limit=3), LATENCIES | rates) == {}
 
 
+@pytest.mark.quiet
 def test_a_statistic_that_is_wrong_is_noticed(slow_server: str) -> None:
     truths = {"ttft_ms mean": FIRST - 30, "e2e_ms p90": WHOLE - 60}  # a busy machine only makes both later
     assert set(wrong_in_every_round(slow_server, asked(3), truths, rounds=1)) == set(truths)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import urllib.request
 
+import pytest
+
 from baichuan_cli.engine.client import Client, Delta
 from engine.asking import collect, complete, with_client
 from fakes.openai_server import Behaviour, running_server, server_process
@@ -11,6 +13,7 @@ from fakes.openai_server import Behaviour, running_server, server_process
 FIRST, INTERVAL, TOKENS = 0.05, 0.01, 30  # seconds, seconds, tokens
 
 
+@pytest.mark.quiet
 def test_tokens_come_when_they_are_due() -> None:
     async def ask(client: Client) -> list[list[Delta]]:
         return [(await collect(client.complete("demo", [1], {"max_tokens": TOKENS})))[0] for _ in range(8)]

@@ -63,7 +63,7 @@ def without_numbers(text: str) -> str:
 def test_a_whole_conversation_with_every_command(chat: Start, server: FakeServer, tmp_path: Path) -> None:
     server.behaviour = Behaviour(text=POEM[:12], token_seconds=0.005)
     saved = tmp_path / "talk.json"
-    with chat("--temperature", "0.5", lines=60) as screen:
+    with chat("--temperature", "0.5", columns=120, lines=60) as screen:
         assert say(screen, "/stats") == (
             "error: There is no answer yet.\n  /stats on shows the figures after every answer."
         )
