@@ -19,8 +19,10 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let one worker start all engines, since two at a time have too little memory, and keep each file together."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         engine = item.get_closest_marker("engine") is not None
         item.add_marker(pytest.mark.xdist_group("engine" if engine else item.path.name))
