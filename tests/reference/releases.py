@@ -10,11 +10,15 @@ from packaging.version import Version
 from baichuan_cli.engine.installed import installed_release
 
 
+def older_than(release: str) -> bool:
+    """Tell whether the installed vLLM is older than a release."""
+    installed = installed_release()
+    return installed is not None and not installed.matches(f">={release}")
+
+
 def since(release: str, what: str) -> pytest.MarkDecorator:
     """Return a mark that skips a test on vLLM releases before one, saying what they are like."""
-    installed = installed_release()
-    older = installed is not None and not installed.matches(f">={release}")
-    return pytest.mark.skipif(older, reason=f"vLLM {installed} {what}")
+    return pytest.mark.skipif(older_than(release), reason=f"vLLM {installed_release()} {what}")
 
 
 def transformers_5(what: str) -> pytest.MarkDecorator:
