@@ -1,7 +1,7 @@
 """What differs between vLLM releases where bcli touches them.
 
 Each entry is a range of releases in PEP 440's notation. The boundaries were read from the sources of 57 releases
-between 0.5.0 and 0.33.0; 0.5.0, 0.8.5, 0.10.2, 0.16.0, 0.23.0 and 0.32.0 were run.
+between 0.5.0 and 0.33.0; 0.5.0, 0.8.5, 0.10.2, 0.16.0, 0.23.0, 0.26.0, 0.28.0, 0.30.0 and 0.32.0 were run.
 """
 
 from __future__ import annotations
