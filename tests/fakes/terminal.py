@@ -46,7 +46,9 @@ class Terminal:
     def screen(self) -> list[str]:
         """Return the lines that are left on the screen, without colours and without what was erased again."""
         lines, row = [""], 0
-        for part in _PARTS.split(b"".join(self.pieces).decode().replace("\r", "")):
+        # The terminal's echo of Ctrl-C may come between the bytes of a character.
+        written = b"".join(self.pieces).decode(errors="replace").replace("\r", "")
+        for part in _PARTS.split(written):
             if part == "\n":
                 row += 1
                 lines += [""] * (row == len(lines))
