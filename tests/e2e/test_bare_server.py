@@ -107,7 +107,7 @@ def test_the_client_streams_what_the_server_answers_whole(url: str) -> None:
     assert text(pieces) == whole["text"]
     assert isinstance(end, Finish) and end.usage
     assert (end.reason, end.usage.prompt_tokens, end.usage.completion_tokens) == ("length", 3, 40)
-    assert len(pieces) == 40  # an event a token, also where a token is only a part of a character
+    assert 1 < len(pieces) <= 40  # vLLM puts tokens together in one event where its sending falls behind
 
 
 def test_the_client_lists_what_is_served(url: str, checkpoint: Path) -> None:
