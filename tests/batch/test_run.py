@@ -154,7 +154,7 @@ def test_cut_anywhere_a_file_is_finished(
 
 def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
-    command = [sys.executable, str(Path(__file__).with_name("killed_writer.py")), str(output), "2000"]
+    command = [sys.executable, str(Path(__file__).with_name("killed_writer.py")), str(output), "5000"]
     moments = random.Random(9)
     answered = b""
     for _ in range(20):
@@ -170,14 +170,14 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) 
         so_far = b"".join(line for line in whole.splitlines(keepends=True) if b'"error":{' not in line)
         assert so_far.startswith(answered)
         answered = so_far
-    assert 0 < answered.count(b"\n") < 1800
+    assert 0 < answered.count(b"\n") < 4500
 
     subprocess.run([*command, "0"], check=True)
     finished = output.read_bytes()
     assert finished.startswith(answered)
     lines = records(finished)
-    assert Counter(line["custom_id"] for line in lines) == Counter(f"line-{number}" for number in range(1, 2001))
-    assert sum("error" in line for line in lines) == 200
+    assert Counter(line["custom_id"] for line in lines) == Counter(f"line-{number}" for number in range(1, 5001))
+    assert sum("error" in line for line in lines) == 500
     assert list(tmp_path.iterdir()) == [output]
 
 

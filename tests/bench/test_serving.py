@@ -181,12 +181,12 @@ def test_where_everything_fails_there_are_no_latencies() -> None:
 
 def test_goodput_counts_what_kept_every_limit() -> None:
     with running_server(Behaviour(0.05, 0.004, 5)) as server:
-        good = measure(server.url, asked(20, limit=4, goals=read_goals("ttft:200,tpot:50")))
+        good = measure(server.url, asked(20, limit=4, goals=read_goals("ttft:60000,tpot:60000")))
         bad = measure(server.url, asked(20, limit=4, goals=read_goals("ttft:10")))
     rate, served = metric(good, "goodput_per_s"), metric(good, "requests_per_s")
     assert rate.samples == served.samples
     assert metric(bad, "goodput_per_s").samples == (0.0,)
-    assert good.shape["slo_ttft_ms"] == 200
+    assert good.shape["slo_ttft_ms"] == 60000
 
 
 def test_cached_prompts_are_marked() -> None:
@@ -196,8 +196,9 @@ def test_cached_prompts_are_marked() -> None:
     assert "prefix cache: 50.0% of the prompt tokens" in record.notes
 
 
-def test_the_servers_own_metrics_are_kept_over_time() -> None:
-    with running_server(Behaviour(0.3, 0.02, 80)) as server:  # answers last three looks at the metrics
+def test_the_servers_own_metrics_are_kept_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baichuan_cli.bench.serving.server_metrics._SECONDS_BETWEEN", 0.05)
+    with running_server(Behaviour(0.3, 0.02, 80)) as server:  # answers last thirty looks at the metrics
         record = measure(server.url, asked(8))
     assert max(value for _, value in record.series["running"]) == 8
     assert max(value for _, value in record.series["kv_cache_usage"]) > 0

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -184,7 +185,9 @@ def test_a_second_ctrl_c_does_not_wait(serve: Callable[..., Service], vllm: Serv
     service.process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         service.process.wait(1)
+    pressed = time.monotonic()
     assert service.end(signal.SIGINT).code == 130
+    assert time.monotonic() - pressed < 8  # of the nine seconds that vLLM would have had
     no_process_left(vllm.seen["pids"])
 
 
@@ -200,15 +203,14 @@ def test_restart_starts_it_again(serve: Callable[..., Service], vllm: ServedVllm
     vllm.behave(crash_after_answer=3)
     service = serve("--restart")
     service.until("  curl")
-    first = vllm.seen["pids"]
     warning = service.until("warning")
     assert warning == "warning: vLLM failed: RuntimeError: Engine core died Starting it again in 1 s.\n"
     service.until("  curl")
-    second = vllm.seen["pids"]
-    assert first != second
     assert "Starting it again in 2 s." in service.until("warning")
     assert service.end(signal.SIGTERM).code == 143
-    no_process_left(first + second)
+    started = [each["pids"] for each in vllm.all_seen]
+    assert len(started) >= 2
+    no_process_left([pid for pids in started for pid in pids])
 
 
 def test_restart_does_not_repeat_what_never_worked(serve: Callable[..., Service], vllm: ServedVllm) -> None:

@@ -84,8 +84,8 @@ def test_times_count_from_the_request() -> None:
             server.url, lambda client: collect(client.complete("demo", [1], {"max_tokens": 3}))
         )
     assert isinstance(finish, Finish)
-    assert all(due <= piece.seconds < due + 2 for due, piece in zip([0.2, 0.25, 0.3], pieces, strict=True))
-    assert pieces[-1].seconds <= finish.seconds < 5
+    assert all(due <= piece.seconds < due + 60 for due, piece in zip([0.2, 0.25, 0.3], pieces, strict=True))
+    assert pieces[-1].seconds <= finish.seconds < 60
 
 
 def test_cached_tokens_are_told() -> None:
@@ -147,7 +147,9 @@ def test_the_address_may_be_written_in_several_ways(server: FakeServer, address:
     assert complete(address.format(host=host))[0] == POEM[:6]
 
 
-def test_answers_one_after_the_other_share_a_connection(server: FakeServer) -> None:
+def test_answers_one_after_the_other_share_a_connection(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("baichuan_cli.engine.client._DRAIN", 60)  # however slow the end of a stream is to come
+
     async def thrice(client: Client) -> None:
         for _ in range(3):
             await collect(client.complete("demo", [1], {"max_tokens": 5}))
@@ -161,7 +163,7 @@ def test_two_hundred_answers_come_at_the_same_time() -> None:
         streams = (collect(client.complete("demo", [1], {"max_tokens": 4})) for _ in range(200))
         return {text(pieces) for pieces, _ in await asyncio.gather(*streams)}
 
-    with running_server(Behaviour(first_token_seconds=1.0)) as server:
+    with running_server(Behaviour(together=200)) as server:
         assert with_client(server.url, ask) == {POEM[:4]}
     assert len({request.connection for request in server.requests}) == 200
 

@@ -42,6 +42,7 @@ class Fault:
     wrong_range: bool = False  # a 206 that starts somewhere else than asked
     bytes_per_second: int = 0
     held_from: int | None = None  # what comes behind this byte of the file is never sent; the connection stays open
+    go_on: threading.Event | None = None  # nothing is sent before it is set
 
 
 @dataclass
@@ -254,6 +255,8 @@ class _Handler(BaseHTTPRequestHandler):
             changed = bytearray(content)
             changed[fault.wrong_byte - start] ^= 0xFF
             content = memoryview(changed)
+        if fault.go_on is not None:
+            fault.go_on.wait()
         if fault.cut_after is not None:
             self.wfile.write(content[: fault.cut_after])
             self.wfile.flush()

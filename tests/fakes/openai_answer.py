@@ -72,6 +72,7 @@ class Answer:
 
     def __init__(self, server: FakeServer, recorded: Recorded, arrived: float, fault: Fault | None) -> None:
         self._behaviour = server.behaviour
+        self._requests = server.requests
         self._counters = server.counters
         self._recorded = recorded
         self._arrived = arrived  # by the clock of the event loop
@@ -142,8 +143,12 @@ class Answer:
 
     async def _until(self, number: int) -> None:
         """Sleep until a token is due, and let others have their turn even if it is late."""
-        due = self._behaviour.first_token_seconds + number * self._behaviour.token_seconds
+        behaviour = self._behaviour
+        due = behaviour.first_token_seconds + number * behaviour.token_seconds
         await asyncio.sleep(max(0.0, self._arrived + due - self._loop.time()))
+        held = behaviour.go_on if number >= behaviour.held_from else None
+        while len(self._requests) < behaviour.together or (held is not None and not held.is_set()):
+            await asyncio.sleep(0.005)
 
     def _usage(self) -> dict[str, Any]:
         prompt, cached = prompt_tokens(self._recorded.body), self._behaviour.cached_tokens

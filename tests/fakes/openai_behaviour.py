@@ -46,6 +46,9 @@ class Behaviour:
     tokens: int | None = None  # an answer; None for the request's max_tokens
     text: str | None = None  # an answer that ends by itself, a character a token; None for POEM over and over
     cached_tokens: int | None = None  # of each prompt
+    together: int = 1  # no answer begins before so many requests have come
+    go_on: threading.Event | None = None  # before it is set no token from `held_from` on is sent
+    held_from: int = 1  # counted from 0
     fault: Fault | None = None
     fault_every: int = 1  # the fault happens to one request in this many: the n-th, the 2n-th, …
     fault_after: int = 0  # tokens

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -182,13 +181,11 @@ def nvidia(machine: RecordedMachine, answer: str) -> None:
     machine.answers["nvidia-smi"] = CommandResult(answer)
 
 
-def test_a_machine_without_cards_is_known_at_once_and_no_tool_is_started(machine: RecordedMachine) -> None:
+def test_a_machine_without_cards_is_known_without_any_tool(machine: RecordedMachine) -> None:
     machine.pci(HYGON_BRIDGE, ("0x8086", "0x56c0", "0x030000"), ("0x1a03", "0x2000", "0x030000"))
     machine.torch("2.13.0+cpu")
 
-    started = time.perf_counter()
     found = detect(machine.system)
-    seconds = time.perf_counter() - started
 
     assert (found.profile_name, found.reason) == ("cpu", "no accelerator found")
     assert [step.saw for step in found.steps] == [
@@ -198,7 +195,6 @@ def test_a_machine_without_cards_is_known_at_once_and_no_tool_is_started(machine
         "no card",
     ]
     assert machine.asked == []
-    assert seconds < 0.05
 
 
 def test_a_card_that_the_container_does_not_pass_on_is_said_aloud(machine: RecordedMachine) -> None:

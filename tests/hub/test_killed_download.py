@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,8 +97,11 @@ def test_a_download_that_is_killed_again_and_again_is_finished_by_the_next(hub: 
 
 def test_two_processes_at_once_leave_one_whole_model(hub: FakeHub) -> None:
     hub.add("baichuan-inc/Baichuan-7B", FILES)
-    hub.always[WEIGHTS] = Fault(bytes_per_second=8_000_000)
+    go_on = threading.Event()
+    hub.always[WEIGHTS] = Fault(go_on=go_on)
     with start(hub) as first, start(hub) as second:
+        wait_until(lambda: first.poll() is not None or second.poll() is not None)
+        go_on.set()
         said = first.communicate()[1] + second.communicate()[1]
     assert sorted([first.returncode, second.returncode]) == [0, 7]
     assert "error: Another bcli is downloading or changing baichuan-7b.\n" in said

@@ -123,4 +123,4 @@ def test_code_that_never_ends_is_killed(tmp_path: Path) -> None:
     (folder / "tokenization_baichuan.py").write_text("import time\ntime.sleep(99)\n")
     begun = time.monotonic()
     assert error_of(folder, seconds=1).message == "The patched tokenizer did not load within 1 seconds."
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 from playwright.sync_api import Browser
@@ -13,16 +14,16 @@ from web.page_process import PageProcess
 
 
 def test_an_answer_streams_and_is_counted(tab: Tab, server: FakeServer) -> None:
-    server.behaviour = Behaviour(first_token_seconds=0.1, token_seconds=0.05, tokens=24)
+    go_on = threading.Event()
+    server.behaviour = Behaviour(first_token_seconds=0.1, tokens=24, go_on=go_on)
     with tab.answering():
         tab.type("《静夜思》")
-        tab.page.wait_for_selector("#chat .bot.message")
-        [begun] = tab.answers
-        assert begun != POEM and POEM.startswith(begun)
-        assert tab.typed == ""
+        tab.page.wait_for_selector(f"#chat .bot.message:has-text('{POEM[0]}')")
+        assert (tab.answers, tab.typed) == ([POEM[0]], "")
+        go_on.set()
     assert (tab.questions, tab.answers) == (["《静夜思》"], [POEM])
     assert re.fullmatch(
-        r"24 tokens in 1\.\d s · first after 0\.\d\d s · \d\d tokens/s · 29 of 4,096 tokens of context used"
+        r"24 tokens in \d+\.\d s · first after \d+\.\d\d s · [\d,]+ tokens/s · 29 of 4,096 tokens of context used"
         r" · cut off at the longest answer",
         tab.status,
     )
@@ -68,8 +69,8 @@ def test_stop_ends_the_answer_at_the_server(tab: Tab, server: FakeServer) -> Non
         tab.type("next")  # stays in the box
         tab.page.locator("#box .stop-button").click()
     [request] = server.requests
-    assert request.ended.wait(5) and request.disconnected and request.sent_tokens < 400
-    assert re.fullmatch(r"stopped · \d\.\d s · first after 0\.\d\d s", tab.status)
+    assert request.ended.wait(30) and request.disconnected and request.sent_tokens < 400
+    assert re.fullmatch(r"stopped · \d+\.\d s · first after \d+\.\d\d s", tab.status)
     [kept] = tab.answers
     assert kept and POEM.startswith(kept[:24])
     assert tab.typed == "next"
@@ -86,7 +87,7 @@ def test_a_tab_that_is_closed_ends_its_answer(browser: Browser, server: FakeServ
         tab.page.wait_for_selector("#box .stop-button")
         assert tab.status == "waiting for the first token …"
     [request] = server.requests
-    assert request.ended.wait(10) and request.disconnected
+    assert request.ended.wait(30) and request.disconnected
 
 
 def test_a_conversation_is_cleared_while_an_answer_runs(tab: Tab, server: FakeServer) -> None:
@@ -95,7 +96,7 @@ def test_a_conversation_is_cleared_while_an_answer_runs(tab: Tab, server: FakeSe
         tab.type("长")
         tab.page.wait_for_selector("#chat .bot.message")
         tab.click("Clear")
-    assert server.requests[0].ended.wait(5) and server.requests[0].disconnected
+    assert server.requests[0].ended.wait(30) and server.requests[0].disconnected
     assert (tab.questions, tab.answers, tab.status) == ([], [], "")
 
 
@@ -162,15 +163,14 @@ def test_a_model_that_has_come_later_outlives_a_reload(tab: Tab, server: FakeSer
 def test_two_browsers_have_conversations_of_their_own(
     tab: Tab, browser: Browser, server: FakeServer, site: PageProcess
 ) -> None:
-    server.behaviour = Behaviour(tokens=24, token_seconds=0.05)
+    server.behaviour = Behaviour(tokens=24, together=2)  # neither is answered before both have asked
     with new_tab(browser) as other:
         other.open(site.url)
         with tab.answering():
             tab.type("一")
-            other.ask("二")  # at the same time
+            other.ask("二")
         assert (tab.questions, other.questions) == (["一"], ["二"])
     assert [request.body["messages"][0]["content"] for request in server.requests] == ["一", "二"]
-    assert server.requests[1].arrived < server.requests[0].arrived + 24 * 0.05
 
 
 def test_what_goes_wrong_is_said_in_the_place_of_the_answer(tab: Tab, server: FakeServer) -> None:
@@ -209,7 +209,7 @@ def test_the_page_speaks_chinese(browser: Browser, server: FakeServer, site: Pag
         with tab.answering():
             tab.click("重试")
         assert re.fullmatch(
-            r"24 个 token，\d\.\d 秒 · 首 token \d\.\d\d 秒(?: · [\d,]+ token/秒)? · 上下文已用 50 / 4,096 个 token"
+            r"24 个 token，\d+\.\d 秒 · 首 token \d+\.\d\d 秒(?: · [\d,]+ token/秒)? · 上下文已用 50 / 4,096 个 token"
             r" · 已达回答长度上限",
             tab.status,
         )

@@ -80,7 +80,7 @@ def test_a_conversation_with_the_demo(browser: Browser, service: tuple[int, int]
         with tab.answering():
             tab.type("《静夜思》")
             tab.page.wait_for_function(
-                "document.querySelector('#chat .bot.message')?.innerText.includes('低头思故乡')"
+                "document.querySelector('#chat .bot.message')?.innerText.includes('低头思故乡。')"
             )
             tab.page.locator("#box .stop-button").click()
         [stopped] = tab.answers

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -254,11 +255,13 @@ def test_a_line_of_chinese_is_edited_by_whole_characters(chat: Start, server: Fa
 
 def test_a_resize_in_mid_answer_loses_nothing(chat: Start, server: FakeServer) -> None:
     answer = "".join(chr(0x4E00 + number) for number in range(400))
-    server.behaviour = Behaviour(text=answer, token_seconds=0.01)
+    go_on = threading.Event()
+    server.behaviour = Behaviour(text=answer, token_seconds=0.01, go_on=go_on, held_from=60)
     with chat(columns=60) as screen:
         screen.type("你好\r")
         screen.wait_for(answer[30])
         screen.resize(30, 24)
+        go_on.set()
         screen.wait_for(answer[200])
         screen.resize(100, 30)
         screen.wait_for(lambda text: answer[-1] in text and is_at_prompt(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import pytest
 
@@ -69,22 +69,20 @@ def test_a_proxy_that_wants_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baichuan_cli.doctor.facts.hub._SECONDS", 0.2)
+    monkeypatch.setattr("baichuan_cli.doctor.facts.hub._SECONDS", 2)
     with raw_server(None) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url.removesuffix("/v1"))
-        started = time.monotonic()
 
-        found = problems(look_at_hub(offline=False))
-
-    assert found["huggingface"] == "did not answer (timed out)"
-    assert time.monotonic() - started < 3
+        assert problems(look_at_hub(offline=False))["huggingface"] == "did not answer (timed out)"
 
 
 def test_a_name_that_takes_forever_to_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("baichuan_cli.doctor.facts.hub._SECONDS", 0.1)
-    monkeypatch.setattr("baichuan_cli.doctor.facts.hub.read_all", lambda *_, **__: time.sleep(1))
+    looked_up = threading.Event()
+    monkeypatch.setattr("baichuan_cli.doctor.facts.hub.read_all", lambda *_, **__: looked_up.wait())
 
     assert set(problems(look_at_hub(offline=False)).values()) == {"no answer within 0.2 s"}
+    looked_up.set()
 
 
 @pytest.mark.parametrize("value", ["1", "ON", "yes", "True"])
