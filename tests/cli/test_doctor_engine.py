@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from baichuan_cli.bench.child import ChildDied
-from baichuan_cli.cli.doctor_engine import Told, examine_engines
+from baichuan_cli.cli.doctor_engine import Told, ask_in_child, examine_engines
 from baichuan_cli.cli.output import Output
 from baichuan_cli.cli.planning import Wishes
 from baichuan_cli.demo import demo_path
 from baichuan_cli.doctor.verdict import Verdict
+from baichuan_cli.errors import BcliError
 from cli.in_process import Bcli, run_bcli
 from doctor import patients
 from self_check.verdicts import replies_of
@@ -23,9 +25,24 @@ from self_check.verdicts import replies_of
 RECORDED = json.loads((Path(__file__).parents[1] / "self_check" / "replies.json").read_text())
 RIGHT = {"demo": "rope", "demo-alibi": "alibi"}
 
+Engines = Callable[[dict[str, Any]], None]
+
 
 @pytest.fixture
-def engines(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any]], None]:
+def patient(tmp_path: Path) -> patients.Patient:
+    """A machine without a card where all is well."""
+    return patients.cpu(tmp_path)
+
+
+@pytest.fixture
+def doctor(patient: patients.Patient, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Bcli:
+    """Run `bcli doctor --offline` there."""
+    monkeypatch.setattr("baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patient.facts())
+    return lambda *arguments: run_bcli(("doctor", "--offline", *arguments), monkeypatch, capfd)
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
     """Let each model's process hand back what a real engine once said, or fail; on a CPU that has bfloat16."""
     from baichuan_cli.plan.release import Release
 
@@ -53,7 +70,7 @@ def _verdicts(model: str | None = None) -> list[Verdict]:
     ]
 
 
-def test_right_engines(engines: Callable[[dict[str, Any]], None]) -> None:
+def test_right_engines(engines: Engines) -> None:
     engines(RIGHT)
     rope, alibi = _verdicts()
     assert rope == Verdict(
@@ -65,7 +82,7 @@ def test_right_engines(engines: Callable[[dict[str, Any]], None]) -> None:
     assert (alibi.status, alibi.says.startswith("demo-alibi: answers are right")) == ("ok", True)
 
 
-def test_a_fault_is_told_with_what_to_do(engines: Callable[[dict[str, Any]], None]) -> None:
+def test_a_fault_is_told_with_what_to_do(engines: Engines) -> None:
     engines({**RIGHT, "demo-alibi": "alibi left out in prefill"})
     _, alibi = _verdicts()
     assert alibi.status == "failure"
@@ -76,9 +93,7 @@ def test_a_fault_is_told_with_what_to_do(engines: Callable[[dict[str, Any]], Non
     assert alibi.fix.startswith("Choose another attention: ")
 
 
-def test_a_checkpoint_of_ones_own_is_judged_by_its_own_files(
-    engines: Callable[[dict[str, Any]], None], tmp_path: Path
-) -> None:
+def test_a_checkpoint_of_ones_own_is_judged_by_its_own_files(engines: Engines, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     for file in demo_path("demo-alibi").iterdir():
@@ -88,15 +103,26 @@ def test_a_checkpoint_of_ones_own_is_judged_by_its_own_files(
     assert mine.says.startswith("mine: answers are wrong: they fit a model without ALiBi.")
 
 
-def test_an_engine_that_fails_or_dies(engines: Callable[[dict[str, Any]], None]) -> None:
+def test_an_engine_that_fails_or_dies(engines: Engines) -> None:
     engines({"demo": Told(error="vLLM failed: Out of memory.", hint="Try less."), "demo-alibi": ChildDied(-11)})
     failed, died = (one.verdict for one in examine_engines(Wishes(), Output()))
     assert failed == Verdict("answers", "failure", "demo: vLLM failed: Out of memory.", "Try less.")
     assert died.says == "demo-alibi: the process was killed by signal 11, with the engine in it."
 
 
+def test_an_engine_that_fails_as_it_ends_is_told_once(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def started(*_: object, **__: object) -> Iterator[tuple[None, None, float]]:
+        yield None, None, 0.0
+        raise BcliError("vLLM failed: it does not end.")
+
+    monkeypatch.setattr("baichuan_cli.cli.engine_run.started", started)
+    monkeypatch.setattr("baichuan_cli.cli.self_check.ask_planned", lambda *_: [])
+    assert list(ask_in_child(Wishes(model="demo"))) == [Told(error="vLLM failed: it does not end.")]
+
+
 def test_a_demo_that_the_plan_refuses_is_a_warning_and_a_model_that_is_not_there_a_failure(
-    engines: Callable[[dict[str, Any]], None],
+    engines: Engines,
 ) -> None:
     engines(RIGHT)
     wishes = Wishes(model="baichuan2-7b-chat", assignments=("kv_cache_dtype=fp8_e4m3", "tensor_parallel_size=3"))
@@ -107,28 +133,16 @@ def test_a_demo_that_the_plan_refuses_is_a_warning_and_a_model_that_is_not_there
     assert (absent.status, absent.says) == ("failure", "baichuan2-7b-chat: baichuan2-7b-chat is not on this machine.")
 
 
-def test_without_vllm_no_engine_is_started(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    patient = patients.cpu(tmp_path)
+def test_without_vllm_no_engine_is_started(patient: patients.Patient, doctor: Bcli) -> None:
     patient.vllm, patient.torch, patient.imports = None, None, {}
-    monkeypatch.setattr("baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patient.facts())
-    ran = run_bcli(("doctor", "--engine", "--offline"), monkeypatch, capfd)
+    ran = doctor("--engine")
     assert ran.code == 2
     assert "–  answers        no engine was started: vLLM is not installed\n" in ran.stdout
 
 
-def test_numbers_go_into_the_json(
-    engines: Callable[[dict[str, Any]], None],
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
+def test_numbers_go_into_the_json(engines: Engines, doctor: Bcli) -> None:
     engines({**RIGHT, "demo-alibi": "alibi left out"})
-    monkeypatch.setattr(
-        "baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patients.cpu(tmp_path).facts()
-    )
-    ran = run_bcli(("doctor", "--engine", "--offline", "--json"), monkeypatch, capfd)
+    ran = doctor("--engine", "--json")
     told = json.loads(ran.stdout)
     assert (ran.code, ran.stderr, told["runs"]) == (2, "", False)
     assert [check["status"] for check in told["checks"] if check["check"] == "answers"] == ["ok", "failure"]
@@ -138,26 +152,15 @@ def test_numbers_go_into_the_json(
     ]
 
 
-def test_wrong_answers_of_one_model_do_not_stop_the_others(
-    engines: Callable[[dict[str, Any]], None],
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> None:
+def test_wrong_answers_of_one_model_do_not_stop_the_others(engines: Engines, doctor: Bcli) -> None:
     engines({**RIGHT, "demo-alibi": "alibi left out"})
-    monkeypatch.setattr(
-        "baichuan_cli.doctor.facts.everything.gather", lambda *_, offline: patients.cpu(tmp_path).facts()
-    )
-    ran = run_bcli(("doctor", "--engine", "--offline"), monkeypatch, capfd)
+    ran = doctor("--engine")
     headline, _, alibi, *_ = ran.stdout.splitlines()
     assert (ran.code, headline) == (2, "bcli cannot run every model here: 1 thing to mend.")
     assert alibi.startswith("✗  answers        demo-alibi: answers are wrong: they fit a model without ALiBi.")
 
 
-def test_a_model_without_an_engine_is_a_mistake(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    bcli: Bcli = lambda *arguments, stdin=b"": run_bcli(arguments, monkeypatch, capfd)  # noqa: E731
-    ran = bcli("doctor", "--model", "demo")
+def test_a_model_without_an_engine_is_a_mistake(doctor: Bcli) -> None:
+    ran = doctor("--model", "demo")
     assert (ran.code, ran.stdout) == (2, "")
     assert ran.stderr == "error: --model, --profile and --set are about an engine.\n  Add --engine.\n"

@@ -109,6 +109,8 @@ def ask_in_child(wishes: Wishes) -> Iterator[Told]:
     try:
         plan = make_plan(wishes, purpose="offline").plan
         with started(plan, quiet, name="doctor", verbose=False) as (engine, _, _):
-            yield Told(ask_planned(plan, engine))
+            replies = ask_planned(plan, engine)
     except BcliError as error:
         yield Told(error=error.message, hint=error.hint)
+    else:
+        yield Told(replies)
