@@ -6,10 +6,7 @@ All cases of one kind of process share that process; see `engine_process`.
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from reference.baichuan_reference import Shape
 from reference.checkpoints import random_weights, write_checkpoint
 from reference.comparison import TOLERANCE, Difference, compare
 from reference.four_bits import KERNELS_HERE, needs_kernels
+from reference.programs import Results, results_of
 
 pytestmark = pytest.mark.engine
 
@@ -126,25 +124,13 @@ REFUSED = [
     ),
 ]
 QUANTIZED_TOLERANCE = 0.03  # float16; measured 0.009, while the weights before quantization are 1.4 away
-Results = dict[str, Any]
 
 
 def _run(cases: list[Case], folder: Path, **environment: str) -> Results:
     folder.mkdir()
     (folder / "cases.json").write_text(json.dumps([case.prepare(folder) for case in cases]))
-    script = Path(__file__).parents[1] / "reference" / "engine_process.py"
-    common = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    process = subprocess.run(
-        [sys.executable, script, folder / "cases.json", folder / "results.json"],
-        env=os.environ | common | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stdout[-4000:]
-    results: Results = json.loads((folder / "results.json").read_text())
-    return results
+    environment |= {"VLLM_CPU_KVCACHE_SPACE": "1"}
+    return results_of("engine_process.py", folder / "cases.json", folder / "results.json", **environment)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +14,13 @@ from baichuan_cli.tokenizer.load import load_tokenizer
 from reference import quantized
 from reference.four_bits import KERNELS_HERE, needs_kernels
 from reference.poems import ENGLISH, ENGLISH_REST, FAMOUS
+from reference.programs import Results, results_of
 
 pytestmark = pytest.mark.engine
 
 TOGETHER = 64
 QUANTIZED = "demo-gptq"
 CASES = [(name, dtype) for name in DEMO_NAMES for dtype in ("bfloat16", "float32")]
-Results = dict[str, Any]
 
 
 def _prompts(name: str) -> list[tuple[dict[str, Any], str]]:
@@ -52,18 +48,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         model = str(quantized.quantize_demo(folder / QUANTIZED))
         cases.append({"name": QUANTIZED, "model": model, "dtype": None, "prompts": str(folder / "demo.jsonl")})
     (folder / "cases.json").write_text(json.dumps([case | {"together": TOGETHER} for case in cases]))
-    script = Path(__file__).parents[1] / "reference" / "planned_engines.py"
-    process = subprocess.run(
-        [sys.executable, script, folder / "cases.json", folder / "results.json"],
-        env=os.environ | {"BCLI_HOME": str(folder), "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stdout[-4000:]
-    found: Results = json.loads((folder / "results.json").read_text())
-    return found
+    return results_of("planned_engines.py", folder / "cases.json", folder / "results.json", BCLI_HOME=str(folder))
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)

@@ -7,38 +7,27 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from reference import quantized
 from reference.faulty_engines import CASES, Case
 from reference.four_bits import KERNELS_HERE
+from reference.programs import Results, results_of
 from self_check.verdicts import verdict_on
 
 pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="module")
-def replies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def replies(tmp_path_factory: pytest.TempPathFactory) -> Results:
     folder = tmp_path_factory.mktemp("faulty-engines")
-    tests = Path(__file__).parents[1]
-    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    process = subprocess.run(
-        [sys.executable, tests / "reference" / "faulty_engines.py", folder, folder / "replies.json"],
-        env=os.environ | variables | {"PYTHONPATH": str(tests)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stdout[-4000:]
-    found: dict[str, Any] = json.loads((folder / "replies.json").read_text())
-    return found
+    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    return results_of("faulty_engines.py", folder, folder / "replies.json", **variables)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_fault_is_called_by_its_name(case: Case, replies: dict[str, Any]) -> None:
+def test_a_fault_is_called_by_its_name(case: Case, replies: Results) -> None:
     verdict = verdict_on(case, replies)
     assert verdict.passed is (case.cause is None)
     assert (verdict.cause[0].name if verdict.cause else None) == case.cause

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,6 +13,7 @@ from baichuan_cli.self_check.forward import alibi_slopes
 from reference.baichuan_reference import Shape
 from reference.checkpoints import random_weights, write_checkpoint
 from reference.comparison import TOLERANCE, Difference, compare
+from reference.programs import Results, results_of
 
 pytestmark = pytest.mark.engine
 
@@ -56,7 +53,6 @@ CASES = {
     "rope, NormHead": Case(TWO_HEADS, BAICHUAN_7B),
     "alibi, NormHead": Case(replace(SIX_HEADS, layers=1, vocab_size=LARGE_VOCABULARY, norm_head=True, alibi=True)),
 }
-Results = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +66,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         rounds = [{"prompts": case.prompts, "max_tokens": ANSWER, "prompt_logprobs": True}]
         cases.append({"name": name, "engine": engine, "rounds": rounds})
     (folder / "cases.json").write_text(json.dumps(cases))
-    script = Path(__file__).parents[1] / "reference" / "engine_process.py"
-    process = subprocess.run(
-        [sys.executable, "-c", RUN_WITH_THE_PLUGIN, script, folder / "cases.json", folder / "results.json"],
-        env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
+    return results_of(
+        "engine_process.py",
+        folder / "cases.json",
+        folder / "results.json",
+        through=("-c", RUN_WITH_THE_PLUGIN),
+        VLLM_CPU_KVCACHE_SPACE="1",
     )
-    assert process.returncode == 0, process.stdout[-4000:]
-    found: Results = json.loads((folder / "results.json").read_text())
-    return found
 
 
 def _differences(name: str, results: Results, shape: Shape | None = None, **wrong: Any) -> list[Difference]:
