@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 
@@ -12,6 +14,7 @@ def main() -> None:
     from baichuan_cli.cli.errors import EXPECTED, to_bcli_error
     from baichuan_cli.cli.output import Output
 
+    _let_every_character_through()
     try:
         app(prog_name="bcli")
     except EXPECTED as error:
@@ -20,6 +23,17 @@ def main() -> None:
         problem = to_bcli_error(error)
         Output().error(problem)
         sys.exit(problem.exit_code)
+
+
+def _let_every_character_through() -> None:
+    """Let no character end a command: what a stream's encoding does not have is written as an escape.
+
+    Where it is ASCII, UTF-8 is written, as Python does by itself for the C locale unless it is told not to.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if is_ascii else None, errors="backslashreplace")
 
 
 if __name__ == "__main__":

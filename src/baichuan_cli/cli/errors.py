@@ -12,7 +12,7 @@ from pathlib import Path
 from baichuan_cli.errors import BcliError, ExitCode
 
 #: What bad input can cause. Anything else is a defect and shows a traceback.
-EXPECTED: tuple[type[Exception], ...] = (BcliError, OSError, UnicodeDecodeError)
+EXPECTED: tuple[type[Exception], ...] = (BcliError, OSError, UnicodeDecodeError, UnicodeEncodeError)
 
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -44,6 +44,12 @@ def to_bcli_error(error: Exception) -> BcliError:
             return BcliError(
                 f"The text is not valid UTF-8: byte {error.object[error.start]:#04x} at position {error.start}.",
                 hint="Convert it first: iconv -f GB18030 -t UTF-8 FILE",
+                exit_code=ExitCode.INVALID,
+            )
+        case UnicodeEncodeError():
+            return BcliError(
+                f"{error.encoding} has no {error.object[error.start]!r}, which a name or a text here holds.",
+                hint="Set the locale to UTF-8: export LC_ALL=C.UTF-8",
                 exit_code=ExitCode.INVALID,
             )
         case _:

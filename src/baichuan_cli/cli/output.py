@@ -81,8 +81,9 @@ class Output:
         self._stdout.flush()
 
     def json(self, data: Mapping[str, object]) -> None:
-        """Write one JSON object, its Chinese readable."""
-        self.text(json.dumps(data, ensure_ascii=False, indent=2))
+        """Write one JSON object, its Chinese readable where the stream has it."""
+        readable = json.dumps(data, ensure_ascii=False, indent=2)
+        self.text(readable if self.has_signs(readable) else json.dumps(data, indent=2))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write rows under a header, aligned by display width so that Chinese lines up."""
