@@ -44,6 +44,18 @@ def test_without_a_log_file_chatter_goes_to_stderr_and_stdout_stays_data() -> No
     assert sorted(stderr.splitlines()) == ["C++ chatter", "python chatter", "talk", "worker chatter"]
 
 
+def test_the_person_s_streams_keep_their_encoding() -> None:
+    script = SCRIPT.replace('"data\\n"', '"床\\U0001f600\\n"')
+    environment = {**os.environ, "PYTHONIOENCODING": "gbk:backslashreplace"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=True)
+    assert done.stdout.decode("gbk") == "床\\U0001f600\nafter\n"
+
+
+def test_a_log_that_another_bcli_removes_meanwhile_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "gone.log").symlink_to("nowhere")  # listed, and not there when it is looked at
+    assert new_log_path(tmp_path, "generate-demo").parent == tmp_path
+
+
 def test_old_logs_are_removed_and_those_of_running_processes_kept(tmp_path: Path) -> None:
     running = tmp_path / f"serve-demo-{os.getpid()}.log"
     running.touch()

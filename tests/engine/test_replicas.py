@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -65,7 +66,8 @@ def test_requests_reach_every_server_and_the_key_is_checked(vllm: ServedVllm) ->
     with Replicas.start(PLANS, asked, on_progress=told.append) as replicas:
         assert replicas.url == f"http://127.0.0.1:{asked.port}/v1"
         pids = [pid for each in vllm.all_seen for pid in each["pids"]]
-        assert all_answer(replicas) == {str(each["pids"][0]) for each in vllm.all_seen}
+        everybody = {str(each["pids"][0]) for each in vllm.all_seen}
+        eventually(lambda: all_answer(replicas) == everybody)
         with pytest.raises(urllib.error.HTTPError, match="401"):
             ask(replicas, key=None)
         assert replicas.poll() is None
@@ -126,6 +128,17 @@ def test_nothing_is_left_of_a_start_that_failed(vllm: ServedVllm) -> None:
     vllm.behave(log=["ValueError: No available memory for the cache blocks"], exit=1)
     with pytest.raises(BcliError, match="No room for the KV cache"):
         Replicas.start(PLANS, options(), on_progress=lambda _: None)
+    no_process_left([pid for each in vllm.all_seen for pid in each["pids"]])
+
+
+def test_a_router_that_does_not_hand_requests_on(vllm: ServedVllm, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise http.client.IncompleteRead(b"")
+
+    monkeypatch.setattr("baichuan_cli.engine.replicas.require_answer", broken)
+    with pytest.raises(BcliError, match="^vllm-router does not hand requests on: IncompleteRead") as caught:
+        Replicas.start(PLANS, options(), on_progress=lambda _: None)
+    assert "The whole log: " in caught.value.hint
     no_process_left([pid for each in vllm.all_seen for pid in each["pids"]])
 
 

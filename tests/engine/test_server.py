@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -75,9 +75,7 @@ def test_stopping_twice_and_after_the_end_is_harmless(vllm: ServedVllm) -> None:
 def test_a_stubborn_server_is_killed_with_all_it_has_started(vllm: ServedVllm) -> None:
     vllm.behave(stubborn=True)
     server = start()
-    started = time.monotonic()
     server.stop()
-    assert time.monotonic() - started < 15
     assert server.poll() == 128 + signal.SIGKILL
     no_process_left(vllm.seen["pids"])
 
@@ -130,8 +128,9 @@ def test_an_unknown_failure_tells_what_is_nearest_to_the_cause(
 
 def test_a_server_that_is_up_but_cannot_answer_is_not_ready(vllm: ServedVllm) -> None:
     vllm.behave(answer_status=500)
-    with pytest.raises(BcliError, match="does not answer: 500 .*no such thing"):
+    with pytest.raises(BcliError, match="does not answer: 500 .*no such thing") as caught:
         start()
+    assert re.fullmatch(r"INFO Starting to load model .*\nThe whole log: .*/serve-demo-.*\.log", caught.value.hint)
     no_process_left(vllm.seen["pids"])
 
 

@@ -41,13 +41,26 @@ def tail(path: Path, lines: int) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
+def end_of(path: Path, lines: int = 12) -> str:
+    """Return the last lines of a log, and where the whole of it is, to be shown with an error."""
+    return f"{tail(path, lines)}\nThe whole log: {path}"
+
+
 def new_log_path(folder: Path, name: str) -> Path:
     """Return a fresh path for a log and remove the oldest ones beyond a small number."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)[: -_KEPT_LOGS + 1]:
+    for old in sorted(folder.glob("*.log"), key=_written)[: -_KEPT_LOGS + 1]:
         if not _in_use(old):
             old.unlink(missing_ok=True)
     return folder / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+
+
+def _written(path: Path) -> float:
+    """Return when a log was written last; 0 where another bcli has removed it meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _in_use(path: Path) -> bool:
@@ -75,7 +88,10 @@ def divert(path: Path | None) -> Iterator[EngineLog]:
     sys.stderr.flush()
     saved = os.dup(1), os.dup(2)
     target = os.dup(2) if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    streams = [os.fdopen(os.dup(descriptor), "w", encoding="utf-8") for descriptor in saved]
+    streams = [
+        os.fdopen(os.dup(descriptor), "w", encoding=stream.encoding or "utf-8", errors=stream.errors)
+        for descriptor, stream in zip(saved, (sys.stdout, sys.stderr), strict=True)
+    ]
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from baichuan_cli.engine.log import end_of
 from baichuan_cli.errors import BcliError, ExitCode
 
 _HEALTH_SECONDS = 5.0
@@ -22,11 +24,11 @@ def healthy(url: str) -> bool:
         return False
 
 
-def require_answer(url: str, model: str, api_key: str | None) -> None:
+def require_answer(url: str, model: str, api_key: str | None, log_path: Path) -> None:
     """Have the server answer with one token.
 
     Raises:
-        BcliError: it answers with an error.
+        BcliError: it answers with an error; the end of its log is told too.
         OSError: the connection broke.
         http.client.HTTPException: what came back was no answer.
     """
@@ -36,6 +38,7 @@ def require_answer(url: str, model: str, api_key: str | None) -> None:
     if status != http.client.OK:
         raise BcliError(
             f"vLLM's server is up but does not answer: {status} {answer.decode('utf-8', 'replace')[:300]}",
+            hint=end_of(log_path),
             exit_code=ExitCode.ENGINE,
         )
 

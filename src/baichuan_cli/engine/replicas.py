@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from baichuan_cli import paths
-from baichuan_cli.engine.log import new_log_path
+from baichuan_cli.engine.log import end_of, new_log_path
 from baichuan_cli.engine.ports import free_port, require_free_port
 from baichuan_cli.engine.readiness import require_answer
 from baichuan_cli.engine.router import require_router, router_failure, start_router
 from baichuan_cli.engine.server import Server
 from baichuan_cli.engine.stages import LogReader
-from baichuan_cli.errors import BcliError
+from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.plan.model import Plan
 from baichuan_cli.plan.serving import ServeOptions
 
@@ -106,7 +107,11 @@ class Replicas:
             together = cls(replicas, options, restart)
             undo.pop_all()
         try:
-            require_answer(together.url, together.model_name, together.api_key)
+            require_answer(together.url, together.model_name, together.api_key, together.log_path)
+        except (OSError, http.client.HTTPException) as error:
+            together.stop()
+            message = f"vllm-router does not hand requests on: {error}"
+            raise BcliError(message, hint=end_of(together.log_path), exit_code=ExitCode.ENGINE) from error
         except BaseException:
             together.stop()
             raise

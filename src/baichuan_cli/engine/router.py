@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from baichuan_cli.engine.kept import KeptProcess
-from baichuan_cli.engine.log import tail
+from baichuan_cli.engine.log import end_of
 from baichuan_cli.engine.ports import free_port
 from baichuan_cli.engine.readiness import healthy
 from baichuan_cli.errors import BcliError, ExitCode
@@ -73,6 +73,6 @@ def router_failure(router: KeptProcess, log_path: Path) -> BcliError:
     """Return why a router that has ended did so."""
     return BcliError(
         f"vllm-router {router.how_it_ended()}.",
-        hint=f"{tail(log_path, 6)}\nThe whole log: {log_path}",
+        hint=end_of(log_path, 6),
         exit_code=ExitCode.ENGINE,
     )

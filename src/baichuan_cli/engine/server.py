@@ -166,7 +166,7 @@ class Server:
                     on_progress(told)
         on_progress("first answer")
         try:
-            require_answer(self.url, self.model_name, self.api_key)
+            require_answer(self.url, self.model_name, self.api_key, self.log_path)
         except (OSError, http.client.HTTPException) as error:
             if self.poll(_END_SECONDS) is not None:
                 raise self.failure() from error
