@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +105,15 @@ def test_an_engine_that_is_lost_takes_one_point_with_it(kind: str) -> None:
     assert [left for _, left in engines.started] == [4, 2]
 
 
+def test_a_process_that_dies_of_its_end_takes_no_point_with_it() -> None:
+    def measure(engine: At, left: Sequence[At]) -> Iterator[Answer]:
+        yield from map(good, left)
+        raise ChildDied(1)
+
+    points = list(run(groups({"model": ("demo",)}, LOADS), (), measure))
+    assert [bool(point.record) for point in points] == [True] * 4
+
+
 def test_an_engine_that_does_not_start_fails_its_points_at_once() -> None:
     engines = Engines(broken="bfloat16")
     points = list(run(groups({"model": ("demo",), "dtype": ("bfloat16", "float32")}, LOADS), (), engines))
@@ -138,6 +151,12 @@ def die_after_one(number: int) -> Iterator[int]:
     yield 2
 
 
+def die_in_the_middle_of_a_result() -> Iterator[int]:
+    yield 1
+    os.write(int(sys.argv[1]), pickle.dumps(("result", "x" * 100))[:50])
+    os._exit(3)
+
+
 def exit_at_once() -> Iterator[int]:
     os._exit(3)
     yield 1
@@ -153,6 +172,41 @@ def test_a_killed_process_is_told_with_what_it_made_before() -> None:
         for value in results_of(die_after_one, signal.SIGKILL):
             made.append(value)
     assert made == [1]
+
+
+FOREVER = """
+import os, time
+def work():
+    yield os.getpid()
+    time.sleep(600)
+"""
+PARENT = """
+import sys
+from baichuan_cli.bench.child import results_of
+from forever import work
+results = results_of(work)
+print(next(results), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_process_does_not_outlive_the_one_that_is_killed(tmp_path: Path) -> None:
+    from fakes.served import no_process_left  # not at the top: the processes here import this module without it
+
+    (tmp_path / "forever.py").write_text(FOREVER)
+    command, variables = [sys.executable, "-c", PARENT], os.environ | {"PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    no_process_left([pid])
+
+
+def test_half_a_result_is_none() -> None:
+    results = results_of(die_in_the_middle_of_a_result)
+    assert next(results) == 1
+    with pytest.raises(ChildDied, match="ended with exit code 3"):
+        next(results)
 
 
 def test_a_process_that_ends_is_told() -> None:

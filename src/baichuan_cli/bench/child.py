@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -34,7 +35,7 @@ class ChildDied(Exception):
 def results_of(work: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
     """Run a generator in a fresh process and yield what it yields, as it comes.
 
-    Closing the iterator ends the process.
+    Closing the iterator ends the process, and so does the end of this one, in whatever way it comes.
 
     Args:
         work: a function of a module, so that the process can find it.
@@ -53,11 +54,11 @@ def results_of(work: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]
         assert process.stdin is not None
         try:
             process.stdin.write(pickle.dumps((work, arguments)))
-            process.stdin.close()
+            process.stdin.flush()  # it stays open: its end is how the process learns of ours
             while True:
                 try:
                     kind, value = pickle.load(results)
-                except EOFError:
+                except (EOFError, pickle.UnpicklingError):  # the second where it died in the middle of a result
                     raise ChildDied(process.wait()) from None
                 if kind == _DONE:
                     return
@@ -69,11 +70,18 @@ def results_of(work: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]
 def main() -> None:
     """Do the work that stands on standard input, and write its results to the descriptor that is given."""
     work, arguments = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_bcli, daemon=True).start()
     with os.fdopen(int(sys.argv[1]), "wb") as results:
         for value in work(*arguments):
             results.write(pickle.dumps(("result", value)))
             results.flush()
         results.write(pickle.dumps((_DONE, None)))
+
+
+def _end_with_bcli() -> None:
+    """End this process when standard input does: whoever holds its other end is gone, and nobody wants the results."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,8 @@ def _answers(group: Group, left: Sequence[At], measure: Measure) -> Iterator[Ans
             if not answer.engine_lives:
                 return
     except ChildDied as death:
-        yield Answer(Point(at=left[told], error=f"{death}, perhaps out of memory"))
+        if told < len(left):  # one that dies after the last point dies of closing its engine
+            yield Answer(Point(at=left[told], error=f"{death}, perhaps out of memory"))
 
 
 @dataclass(frozen=True, slots=True)
