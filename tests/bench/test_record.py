@@ -60,13 +60,22 @@ def test_a_sweep_is_the_runs_of_its_points(tmp_path: Path) -> None:
         ("{", "it is not JSON|Invalid JSON"),
         ("[]", "is no run of bcli's"),
         ("{}", "Field required"),
-        ('{"schema": "bcli.bench/2"}', "another version of bcli: 'bcli.bench/2'"),
+        ('{"schema": "bcli.bench/2"}', "'bcli.bench/2', not 'bcli.bench/1': another version of bcli wrote it"),
+        ('{"schema": "bcli.generate/1"}', "its schema is 'bcli.generate/1', not 'bcli.bench/1'.$"),
     ],
 )
 def test_what_is_no_run_is_said(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "run.json"
     path.write_text(content)
     with pytest.raises(BcliError, match=message):
+        read_records(path)
+
+
+@pytest.mark.parametrize("content", ["a letter", '{"schema": "bcli.generate/1"}'])
+def test_a_last_line_that_begins_no_point_was_not_cut_off_a_sweep(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "sweep.jsonl"
+    path.write_text(content)
+    with pytest.raises(BcliError, match="its last line is no point of a sweep"):
         read_records(path)
 
 

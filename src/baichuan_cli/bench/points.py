@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError
 
 from baichuan_cli.bench.record import Record, Strict, Value, unreadable
 
+_BEGINNING = b'{"schema":"bcli.bench-point/1",'  # of every line
+
 
 class Point(Strict):
     """One point of a sweep.
@@ -49,11 +51,13 @@ def read_points(path: Path, content: bytes) -> tuple[Point, ...]:
     """Read a sweep's file; a last line that was cut off by a kill is left out.
 
     Raises:
-        BcliError: another line is no point.
+        BcliError: another line is no point, or the last one is not even the beginning of one.
     """
-    whole = content.rpartition(b"\n")[0]
+    *whole, cut = content.split(b"\n")
+    if not (cut.startswith(_BEGINNING) or _BEGINNING.startswith(cut)):
+        raise unreadable(path, ValueError("its last line is no point of a sweep"))
     points = []
-    for line in whole.splitlines():
+    for line in whole:
         try:
             points.append(Point.model_validate_json(line))
         except ValidationError as error:

@@ -209,14 +209,17 @@ def _record(path: Path, content: bytes) -> Record:
 
 def unreadable(path: Path, error: ValueError) -> BcliError:
     """Return what to say about a file that is no run of bcli's."""
-    problem = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None
-    if problem and problem["loc"] and problem["loc"][-1] == "schema" and isinstance(problem["input"], str):
-        message = f"{path} was written by another version of bcli: {problem['input']!r}, not {SCHEMA!r}."
-    elif problem:
+    why = str(error)
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
-        message = f"{path} is no run of bcli's: {where + ': ' if where else ''}{problem['msg']}."
-    else:
-        message = f"{path} is no run of bcli's: it is not JSON."
+        why = f"{where + ': ' if where else ''}{problem['msg']}"
+        if problem["type"] == "literal_error" and problem["loc"][-1] == "schema":
+            found, wanted = str(problem["input"]), problem["ctx"]["expected"].strip("'")
+            why = f"its schema is {found!r}, not {wanted!r}"
+            if found.partition("/")[0] == wanted.partition("/")[0]:
+                why += ": another version of bcli wrote it"
+    message = f"{path} is no run of bcli's: {why}."
     return BcliError(message, hint="Runs come from: bcli bench", exit_code=ExitCode.INVALID)
 
 
