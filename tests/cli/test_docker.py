@@ -30,6 +30,17 @@ def test_stdout_is_a_script(bcli: Bcli) -> None:
     assert done.stdout.endswith("    bcli:z100l serve baichuan2-7b-chat\n")
 
 
+def test_the_profile_may_come_from_the_environment_and_the_configuration(
+    bcli: Bcli, isolation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (isolation / "config").mkdir()
+    (isolation / "config" / "config.yaml").write_text("profile: k100\n")
+    assert "bcli:k100 serve demo" in bcli("docker").stdout
+    monkeypatch.setenv("BCLI_PROFILE", "z100l")
+    assert "bcli:z100l serve demo" in bcli("docker").stdout
+    assert "bcli:cpu serve demo" in bcli("docker", "--profile", "cpu").stdout
+
+
 def test_stdout_is_a_compose_file(bcli: Bcli) -> None:
     done = bcli("docker", "--profile", "cpu", "--compose")
     assert yaml.safe_load(done.stdout)["services"]["baichuan"]["command"] == ["serve", "demo"]

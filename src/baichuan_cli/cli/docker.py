@@ -9,6 +9,7 @@ import typer
 from baichuan_cli.cli.completion import complete_model
 from baichuan_cli.cli.options import JsonOption, ProfileOption
 from baichuan_cli.cli.output import Output
+from baichuan_cli.cli.planning import chosen_profile
 from baichuan_cli.errors import BcliError, ExitCode
 
 
@@ -42,7 +43,7 @@ def docker(
     from baichuan_cli.hardware.load import load_profile
 
     out = Output(json_mode=as_json)
-    loaded = load_profile(profile or detect().profile_name, user_dir=user_profiles_dir())
+    loaded = load_profile(chosen_profile(profile) or detect().profile_name, user_dir=user_profiles_dir())
     if loaded.container is None:
         raise BcliError(
             f"The profile {loaded.name} says nothing about containers.",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from baichuan_cli.plan.model import Layer, Plan
     from baichuan_cli.plan.release import Release
 
-DEFAULT_MODEL = "demo"
+_DEFAULT_MODEL = "demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,8 @@ def ground(wishes: Wishes, detection: Detection, machine: Machine, purpose: Purp
     from baichuan_cli.plan.resolve import resolve
 
     _refuse_nonsense(wishes)
-    config = _configuration()
-    model = wishes.model or os.environ.get("BCLI_MODEL") or config.model or DEFAULT_MODEL
-    profile = wishes.profile or os.environ.get("BCLI_PROFILE") or config.profile
+    model = chosen_model(wishes.model)
+    profile = chosen_profile(wishes.profile)
     cache_dir = paths.own_cache_dir()
     loaded = load_profile(profile or detection.profile_name, user_dir=user_profiles_dir())
     plan = resolve(
@@ -126,6 +125,16 @@ def ground(wishes: Wishes, detection: Detection, machine: Machine, purpose: Purp
     )
     headline = _headline(plan, "" if profile else f" ({detection.reason})")
     return Grounded(plan, headline, loaded, machine)
+
+
+def chosen_model(named: str | Model | None) -> str | Model:
+    """Return the model that is asked for, by an option, `BCLI_MODEL` or `config.yaml`; otherwise the demo."""
+    return named or os.environ.get("BCLI_MODEL") or _configuration().model or _DEFAULT_MODEL
+
+
+def chosen_profile(named: str | None) -> str | None:
+    """Return the profile that is asked for, by an option, `BCLI_PROFILE` or `config.yaml`; None: what is detected."""
+    return named or os.environ.get("BCLI_PROFILE") or _configuration().profile
 
 
 def layers(wishes: Wishes) -> tuple[Layer, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from baichuan_cli.cli.bench.options import BenchTemperatureOption, SeedOption, W
 from baichuan_cli.cli.bench.ranges import whole_numbers, words
 from baichuan_cli.cli.engine_options import takes_engine
 from baichuan_cli.cli.output import Output
-from baichuan_cli.cli.planning import DEFAULT_MODEL, Wishes, make_plan
+from baichuan_cli.cli.planning import Wishes, chosen_model, make_plan
 from baichuan_cli.cli.stopping import stopping
 from baichuan_cli.errors import BcliError, ExitCode
 
@@ -76,6 +77,7 @@ def sweep(
 
     bcli bench sweep --model baichuan2-7b-chat --batch-size 1..64 --quantization none,gptq
     """
+    from baichuan_cli.bench.points import point_key
     from baichuan_cli.bench.sweep import groups, knees, run
 
     out = Output(json_mode=as_json)
@@ -88,12 +90,13 @@ def sweep(
     todo = groups(engines, loads)
     for group in todo:
         make_plan(_engine_wishes(wishes, group.engine), purpose="offline")  # a value that makes no sense stops all
-    path = run_path(output, str(wishes.model or DEFAULT_MODEL), ".jsonl")
+    path = run_path(output, str(engines["model"][0]), ".jsonl")
     fixed = _fixed(wishes, repeats, warmup, temperature, seed)
     points = _read(path, fixed)
-    total = sum(len(group.points) for group in todo)
-    if points:
-        out.note(f"{len(points)} of {total} points are in {path} already")
+    asked_for = {point_key(at) for group in todo for at in group.points}
+    total, there = len(asked_for), len(asked_for & {point.key for point in points})
+    if there:
+        out.note(f"{there} of {total} points are in {path} already")
 
     def measure(engine: At, left: Sequence[At]) -> Iterator[Answer]:
         from baichuan_cli.bench.child import results_of
@@ -116,12 +119,12 @@ def sweep(
 
     again = f"To continue, run the same command with --output {path}"
     with stopping(f"The points so far are in {path}.", again), path.open("ab") as file:
-        for point in run(todo, points, measure):
+        for number, point in enumerate(run(todo, points, measure), start=there + 1):
             kept = point.model_copy(update={"fixed": fixed})
             file.write(kept.line())
             file.flush()
             points.append(kept)
-            out.note(_told(kept, len(points), total))
+            out.note(_told(kept, number, total))
     found = knees(points)
     if as_json:
         out.json(
@@ -146,7 +149,7 @@ def _engines(wishes: Wishes, quantization: str | None, vary: Sequence[str]) -> d
     Raises:
         BcliError: a `--vary` without values, or of a name that is given twice.
     """
-    engines: dict[str, Sequence[Value]] = {"model": (str(wishes.model or DEFAULT_MODEL),)}
+    engines: dict[str, Sequence[Value]] = {"model": (str(chosen_model(wishes.model)),)}
     if quantization is not None:
         engines["quantization"] = words(quantization, "--quantization")
     for assignment in vary:
@@ -219,12 +222,15 @@ def _told(point: Point, number: int, total: int) -> str:
 def _show(points: Sequence[Point], out: Output) -> None:
     from baichuan_cli.bench.table import bar, number
 
-    names = [name for name in points[0].at if name != "model" or len({point.at["model"] for point in points}) > 1]
+    # A file that was continued with another --vary has points with and without that setting.
+    names = list(dict.fromkeys(chain.from_iterable(point.at for point in points)))
+    if len({point.at["model"] for point in points}) == 1:
+        names.remove("model")
     found = [point.record.find("output_tokens_per_s") if point.record else None for point in points]
     largest = max((metric.summary.mean for metric in found if metric), default=0.0)
     rows = []
     for point, rate in zip(points, found, strict=True):
-        place = [str(point.at[name]) for name in names]
+        place = [str(point.at.get(name, "–")) for name in names]
         if point.record is None or rate is None:
             rows.append([*place, "failed", "", "", "", point.error])
             continue
