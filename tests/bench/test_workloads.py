@@ -108,6 +108,10 @@ def test_sharegpt_takes_the_first_two_turns_that_are_neither_too_short_nor_too_l
     assert prompt.output_tokens == len(tokenizer.encode("举头望明月低头思故乡"))
     with pytest.raises(BcliError, match="only 1 usable conversations, not 2"):
         chosen.workload.draw(2, turn=0)
+    assert chosen.workload.shape["longest"] == 512
+    small = choose_workload(Wanted(dataset=str(path), num_prompts=1), model, 10)
+    with pytest.raises(BcliError, match="only 0 usable conversations, not 1"):  # none fits that context
+        small.workload.draw(1, turn=0)
 
 
 def test_prompts_of_ones_own(tmp_path: Path) -> None:
@@ -134,3 +138,16 @@ def test_prompts_of_ones_own(tmp_path: Path) -> None:
 def test_what_cannot_be_sent_is_refused(wanted: Wanted, message: str) -> None:
     with pytest.raises(BcliError, match=message):
         choose_workload(wanted, resolve_model("demo"), 512)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        (Wanted(input_len=500, output_len=20), "Use --input-len 492, or a longer --max-model-len."),
+        (Wanted(input_len=5, output_len=512), "Use a shorter --output-len, or a longer --max-model-len."),
+    ],
+)
+def test_lengths_that_fit_are_named(wanted: Wanted, hint: str) -> None:
+    with pytest.raises(BcliError) as caught:
+        choose_workload(wanted, resolve_model("demo"), 512)
+    assert caught.value.hint == hint

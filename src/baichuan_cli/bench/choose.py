@@ -80,7 +80,7 @@ def choose_workload(wanted: Wanted, model: Model, max_model_len: int) -> Chosen:
         return _own(path, wanted, model, max_model_len)
     from baichuan_cli.bench.sharegpt import ShareGpt
 
-    conversations = ShareGpt(path, _tokenizer(model), wanted.seed, wanted.output_len)
+    conversations = ShareGpt(path, _tokenizer(model), wanted.seed, max_model_len, wanted.output_len)
     return Chosen(conversations, wanted.num_prompts or _NUM_CONVERSATIONS)
 
 
@@ -108,9 +108,11 @@ def _file(dataset: str) -> Path | None:
 
 def _require_room(input_len: int, output_len: int, max_model_len: int) -> None:
     if input_len + output_len > max_model_len:
+        room = max_model_len - output_len
+        shorter = f"--input-len {room}" if room > 0 else "a shorter --output-len"
         raise BcliError(
             f"{input_len} + {output_len} tokens do not fit a context of {max_model_len}.",
-            hint=f"Use --input-len {max(1, max_model_len - output_len)}, or a longer --max-model-len.",
+            hint=f"Use {shorter}, or a longer --max-model-len.",
             exit_code=ExitCode.REFUSED,
         )
 

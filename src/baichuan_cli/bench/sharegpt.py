@@ -1,7 +1,7 @@
 """ShareGPT: the first question of each conversation, answered as long as the answer there was.
 
 Which conversations count is what vLLM's benchmarks take: at least two turns, a prompt of 4 to 1,024 tokens, an answer
-of at least 4, and at most 2,048 together.
+of at least 4, and at most 2,048 together, or what the context holds.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ class ShareGpt:
     uniform = False
     nominal = False
 
-    def __init__(self, path: Path, tokenizer: Tokenizer, seed: int, output_len: int | None = None) -> None:
+    def __init__(
+        self, path: Path, tokenizer: Tokenizer, seed: int, max_model_len: int, output_len: int | None = None
+    ) -> None:
         self.shape: Mapping[str, Value] = {
             "dataset": "sharegpt",
             "file": path.name,
             "seed": seed,
             "output_len": output_len,
+            **({"longest": max_model_len} if max_model_len < _LONGEST else {}),  # other conversations are sent then
         }
+        self._longest = min(_LONGEST, max_model_len)
         self._path, self._tokenizer, self._output_len = path, tokenizer, output_len
         self._conversations = _read(path)
         random.Random(seed).shuffle(self._conversations)
@@ -63,7 +67,7 @@ class ShareGpt:
         for question, answer in self._conversations:
             ids = self._tokenizer.encode(question)
             wanted = self._output_len or len(self._tokenizer.encode(answer))
-            if _LEAST <= len(ids) <= _LONGEST_PROMPT and wanted >= _LEAST and len(ids) + wanted <= _LONGEST:
+            if _LEAST <= len(ids) <= _LONGEST_PROMPT and wanted >= _LEAST and len(ids) + wanted <= self._longest:
                 yield Prompt(tuple(ids), wanted, text=question)
 
 
