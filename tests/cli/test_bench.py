@@ -153,6 +153,22 @@ def test_the_file_goes_where_it_is_asked_for(bcli: Bcli, vllm: FakeVllm) -> None
     assert (ran.code, ran.stderr.splitlines()[-1]) == (ExitCode.OUTPUT, "error: There is no folder nowhere.")
 
 
+def test_where_nothing_can_be_written_nothing_is_measured(
+    bcli: Bcli, vllm: FakeVllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("results").mkdir()
+    ran = bcli("--num-prompts", "1", "--output", "results")
+    assert ran.code == ExitCode.OUTPUT
+    assert ran.stderr.endswith("error: results is a folder.\n  Name a file in it: --output results/run.json\n")
+    monkeypatch.setattr("baichuan_cli.cli.bench.offline.os.access", lambda *_: False)  # root may write everywhere
+    ran = bcli("--num-prompts", "1")
+    assert ran.code == ExitCode.OUTPUT
+    assert ran.stderr.endswith(
+        f"error: Not allowed to write into {tmp_path}.\n  Give a file elsewhere: --output FILE\n"
+    )
+    assert vllm.llm_arguments == {}
+
+
 def test_serve_measures_a_server_that_runs(bcli: Bcli) -> None:
     with running_server(Behaviour(tokens=4)) as server:
         ran = bcli("serve", "--url", server.url, "--num-prompts", "10", "--max-concurrency", "2", "--slo", "ttft:5000")
@@ -210,6 +226,21 @@ def test_serve_refuses_what_makes_no_sense(bcli: Bcli, arguments: tuple[str, ...
     assert ran.stderr.splitlines()[0].startswith(message)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dataset", "poems"), "error: There is no data set 'poems'."),
+        (("--input-len", "4000"), "error: 4000 + 128 tokens do not fit a context of 2048."),
+        (("--output", "nowhere/run.json"), "error: There is no folder nowhere."),
+    ],
+)
+def test_what_cannot_be_sent_starts_no_server(
+    bcli: Bcli, arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baichuan_cli.engine.server.Server.start", lambda *_, **__: pytest.fail("it was started"))
+    assert message in bcli("serve", "demo", *arguments).stderr.splitlines()
+
+
 def test_serve_needs_to_know_the_vocabulary(bcli: Bcli) -> None:
     with running_server(models=("my-model",)) as server:
         ran = bcli("serve", "--url", server.url)
@@ -258,6 +289,37 @@ def test_a_sweep_continues_after_a_line_that_was_cut_off(bcli: Bcli, vllm: FakeV
     assert ran.code == 0
     assert "1 of 2 points are in sweep.jsonl already" in ran.stderr
     assert len(read_records(path)) == 2
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_sweep_goes_on_with_other_loads_and_settings(bcli: Bcli, vllm: FakeVllm) -> None:
+    arguments = ("sweep", "--output-len", "2", "--repeats", "1", "--output", "sweep.jsonl")
+    assert bcli(*arguments, "--batch-size", "1,2", "--vary", "block_size=32").code == 0
+    ran = bcli(*arguments, "--batch-size", "4")
+    assert ran.code == 0
+    told = [line for line in ran.stderr.splitlines() if "[" in line or "already" in line]
+    assert [line.partition(":")[0] for line in told] == ["[1/1] input len 32 · output len 2 · batch size 4"]
+    rows = [line.split()[:4] for line in ran.stdout.splitlines()[1:]]
+    assert rows == [["32", "32", "2", "1"], ["32", "32", "2", "2"], ["–", "32", "2", "4"]]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_sweep_is_of_the_model_that_the_environment_names(
+    bcli: Bcli, vllm: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BCLI_MODEL", "demo-alibi")
+    ran = bcli("sweep", "--batch-size", "1", "--output-len", "2", "--repeats", "1", "--json")
+    assert json.loads(ran.stdout)["points"][0]["record"]["model"]["name"] == "demo-alibi"
+    assert list(Path().glob("demo-alibi-*.jsonl"))
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_file_of_something_else_is_left_as_it_is(bcli: Bcli, vllm: FakeVllm) -> None:
+    Path("letter.txt").write_text("Dear")
+    ran = bcli("sweep", "--batch-size", "1", "--output", "letter.txt")
+    assert ran.code == ExitCode.INVALID
+    assert "error: letter.txt is no run of bcli's: its last line is no point of a sweep.\n" in ran.stderr
+    assert Path("letter.txt").read_text() == "Dear"
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,17 +89,26 @@ def run_path(wanted: Path | None, name: str, suffix: str = ".json") -> Path:
     """Return where the run's file goes: as asked, or the next free MODEL-DATE-N in the current folder.
 
     Raises:
-        BcliError: the folder does not exist.
+        BcliError: no file can be written there, which must not come out after an hour of measuring.
     """
-    if wanted is not None:
-        if not wanted.parent.is_dir():
-            raise BcliError(f"There is no folder {wanted.parent}.", exit_code=ExitCode.OUTPUT)
-        return wanted
-    stem = f"{Path(name).name}-{time.strftime('%Y%m%d')}"
-    number = 1
-    while Path(f"{stem}-{number}{suffix}").exists():
-        number += 1
-    return Path(f"{stem}-{number}{suffix}")
+    path = wanted or _next_free(f"{Path(name).name}-{time.strftime('%Y%m%d')}", suffix)
+    if not path.parent.is_dir():
+        raise BcliError(f"There is no folder {path.parent}.", exit_code=ExitCode.OUTPUT)
+    if path.is_dir():
+        hint = f"Name a file in it: --output {path / f'run{suffix}'}"
+        raise BcliError(f"{path} is a folder.", hint=hint, exit_code=ExitCode.OUTPUT)
+    if not os.access(path.parent, os.W_OK):
+        raise BcliError(
+            f"Not allowed to write into {path.parent.absolute()}.",
+            hint="Give a file elsewhere: --output FILE",
+            exit_code=ExitCode.OUTPUT,
+        )
+    return path
+
+
+def _next_free(stem: str, suffix: str) -> Path:
+    numbered = (Path(f"{stem}-{number}{suffix}") for number in count(1))
+    return next(path for path in numbered if not path.exists())
 
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # columns and rows

@@ -126,7 +126,7 @@ def serve(
     """
     import asyncio
 
-    from baichuan_cli.bench.choose import Wanted, choose_workload
+    from baichuan_cli.bench.choose import Wanted
     from baichuan_cli.bench.serving.arrivals import read_rate
     from baichuan_cli.bench.serving.goals import read_goals
     from baichuan_cli.bench.serving.load import Target
@@ -136,15 +136,17 @@ def serve(
     if endpoint not in ("completions", "chat"):
         raise BcliError(f"--endpoint {endpoint!r} is neither completions nor chat.")
     arrivals, goals = read_rate(request_rate, burstiness, constant=constant), read_goals(slo)
+    if output is not None:
+        run_path(output, "")  # refused before a server starts
     wanted = Wanted(dataset, input_len, output_len, num_prompts, seed)
     sampling = {"temperature": temperature, **({"ignore_eos": True} if ignore_eos else {})}
     place = (
-        running_server(url, api_key, served_model_name, served_model, wishes, out)
+        running_server(url, api_key, served_model_name, served_model, wishes, wanted, out)
         if url
-        else own_server(served_model, wishes, out, verbose=verbose)
+        else own_server(served_model, wishes, wanted, out, verbose=verbose)
     )
     with stopping("Nothing was saved."), place as served:
-        chosen = choose_workload(wanted, served.model, served.max_model_len)
+        chosen = served.chosen
         path = run_path(output, served.name)
         asked = Asked(
             target=Target(served.name, endpoint, sampling, max_concurrency),

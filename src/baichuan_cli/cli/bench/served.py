@@ -13,6 +13,7 @@ from baichuan_cli.cli.planning import check, make_grounded_plan
 from baichuan_cli.errors import BcliError, ExitCode
 
 if TYPE_CHECKING:
+    from baichuan_cli.bench.choose import Chosen, Wanted
     from baichuan_cli.bench.serving.run import About
     from baichuan_cli.catalog.model import Model
     from baichuan_cli.cli.output import Output
@@ -29,29 +30,31 @@ class Served:
 
     Attributes:
         name: of the model, as requests name it.
-        model: whose vocabulary random prompts are drawn from.
-        max_model_len: the longest prompt plus answer, in tokens.
+        chosen: what is sent to it.
         about: what the record says of it.
     """
 
     url: str
     api_key: str | None
     name: str
-    model: Model
-    max_model_len: int
+    chosen: Chosen
     about: About
 
 
 @contextmanager
-def own_server(positional: str | None, wishes: Wishes, out: Output, *, verbose: bool) -> Iterator[Served]:
+def own_server(
+    positional: str | None, wishes: Wishes, wanted: Wanted, out: Output, *, verbose: bool
+) -> Iterator[Served]:
     """Start a server by the plan, and stop it at the end.
 
     Args:
         positional: the model as an argument, the same as --model.
+        wanted: what shall be sent; where it cannot be, no server is started.
 
     Raises:
-        BcliError: the plan refuses, or vLLM cannot start.
+        BcliError: the plan refuses, as `choose_workload`, or vLLM cannot start.
     """
+    from baichuan_cli.bench.choose import choose_workload
     from baichuan_cli.bench.environment import doubts, look
     from baichuan_cli.bench.serving.run import About
     from baichuan_cli.bench.session import model_record, setting_records
@@ -69,6 +72,7 @@ def own_server(positional: str | None, wishes: Wishes, out: Output, *, verbose: 
     out.note(headline)
     check(plan, out)
     require_local(plan.model)
+    chosen = choose_workload(wanted, plan.model, int(str(plan.settings["max_model_len"].value)))
     environment = look(machine)
     begun = time.perf_counter()
     tell = out.note if verbose else (lambda _: None)
@@ -84,26 +88,33 @@ def own_server(positional: str | None, wishes: Wishes, out: Output, *, verbose: 
             load_seconds=time.perf_counter() - begun,
             doubts=doubts(environment),
         )
-        length = int(str(plan.settings["max_model_len"].value))
-        yield Served(server.url, server.api_key, server.model_name, plan.model, length, about)
+        yield Served(server.url, server.api_key, server.model_name, chosen, about)
 
 
 @contextmanager
 def running_server(
-    url: str, api_key: str | None, wanted: str | None, positional: str | None, wishes: Wishes, out: Output
+    url: str,
+    api_key: str | None,
+    name: str | None,
+    positional: str | None,
+    wishes: Wishes,
+    wanted: Wanted,
+    out: Output,
 ) -> Iterator[Served]:
     """Ask a server what it serves.
 
     Args:
-        wanted: which of its models; None for its only one.
+        name: which of its models; None for its only one.
         positional: a model to start, which does not go with a server that runs.
         wishes: `--model` tells whose vocabulary the served model has; settings of an engine are refused.
+        wanted: what shall be sent.
 
     Raises:
-        BcliError: it does not answer, serves no such model, or its vocabulary is not known here.
+        BcliError: it does not answer, serves no such model, its vocabulary is not known here, or as `choose_workload`.
     """
     import asyncio
 
+    from baichuan_cli.bench.choose import choose_workload
     from baichuan_cli.bench.environment import doubts, look
     from baichuan_cli.bench.serving.run import About
     from baichuan_cli.bench.session import model_record
@@ -124,15 +135,16 @@ def running_server(
         async with Client(url, api_key=api_key) as client:
             return await client.models()
 
-    served = _choose(asyncio.run(ask()), wanted)
+    served = _choose(asyncio.run(ask()), name)
     model = _vocabulary(served, str(wishes.model) if wishes.model else None)
+    chosen = choose_workload(wanted, model, served.max_model_len or _USUAL_CONTEXT)
     environment = look()
     address = shown(api_root(url))
     environment["server"] = {"url": address, "model": served.name, "root": served.root}
     out.note(f"{served.name} at {address}")
     record = model_record(model).model_copy(update={"name": served.name})
     about = About(model=record, environment=environment, doubts=doubts(environment))
-    yield Served(url, api_key, served.name, model, served.max_model_len or _USUAL_CONTEXT, about)
+    yield Served(url, api_key, served.name, chosen, about)
 
 
 def _choose(models: tuple[ServedModel, ...], wanted: str | None) -> ServedModel:
