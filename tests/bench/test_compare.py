@@ -84,6 +84,25 @@ def test_what_differs_is_told() -> None:
     assert differences_in_set_up(old, new) == ["profile: – → cpu", "max_num_seqs: 64 → –", "vllm: 0.32.0 → 0.33.0"]
 
 
+def point(size: int, dtype: str, source: str = "--set dtype") -> Record:
+    return run([1.0], shape={"batch_size": size}, settings={"dtype": SettingRecord(value=dtype, source=source)})
+
+
+def test_points_of_sweeps_are_paired_by_the_settings_that_were_varied() -> None:
+    def pairs(old: list[Record], new: list[Record]) -> list[tuple[object, ...]]:
+        return [
+            (a.shape["batch_size"], a.settings["dtype"].value, b.settings["dtype"].value) for a, b in pair(old, new)
+        ]
+
+    both = [point(size, dtype) for dtype in ("float16", "bfloat16") for size in (1, 2)]
+    same = [(size, dtype, dtype) for dtype in ("float16", "bfloat16") for size in (1, 2)]
+    assert pairs(both, both[::-1]) == same
+    # One that was not varied has the value that its plan gave it.
+    assert pairs(both, [point(1, "bfloat16", "profile cpu")]) == [(1, "bfloat16", "bfloat16")]
+    # What differs between two sweeps as a whole is what they are compared for.
+    assert pairs(both[:2], both[2:]) == [(1, "float16", "bfloat16"), (2, "float16", "bfloat16")]
+
+
 def test_points_of_sweeps_are_paired_by_shape() -> None:
     old = [run([1.0], shape={"batch_size": size}) for size in (1, 2, 4)]
     new = [run([2.0], shape={"batch_size": size}) for size in (4, 1, 8)]

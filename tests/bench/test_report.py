@@ -144,6 +144,8 @@ def test_markdown() -> None:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         "| TTFT | 20.0 ms | 10.0 ms | 10.0 ms | 20.0 ms | 28.0 ms | 29.0 ms | 29.8 ms | 30.0 ms | 3 |\n"
         "\n"
+        "**2 requests failed: <refused>**\n"
+        "\n"
         "**the prefix cache answered 50% of the prompt tokens**\n"
     )
 

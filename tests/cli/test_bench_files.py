@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_cli.bench.record import Record, write_record
+from baichuan_cli.bench.points import Point
+from baichuan_cli.bench.record import Failure, Record, SettingRecord, write_record
 from baichuan_cli.errors import ExitCode
 from bench.test_compare import rates, run
 from cli.in_process import Bcli, Ran, run_bcli
@@ -71,6 +72,32 @@ def test_compare_as_json(bcli: Bcli) -> None:
     assert data["schema"] == "bcli.bench-compare/1"
     assert data["regressions"] == ["output_tokens_per_s"]
     assert data["runs"][0]["changes"][0]["verdict"] == "regressed"
+
+
+def test_points_of_sweeps_are_told_apart(bcli: Bcli) -> None:
+    for name, mean in (("old", 100), ("new", 80)):
+        records = [
+            run(rates(mean), settings={"dtype": SettingRecord(value=dtype, source="--set dtype")})
+            for dtype in ("float16", "bfloat16")
+        ]
+        points = [Point(at={"batch_size": 1}, record=record) for record in records]
+        Path(f"{name}.jsonl").write_bytes(b"".join(point.line() for point in points))
+    ran = bcli("compare", "old.jsonl", "new.jsonl")
+    headings = [line for line in ran.stdout.splitlines() if line.startswith("demo")]
+    assert headings == ["demo · input len 32 · dtype float16", "demo · input len 32 · dtype bfloat16"]
+    shown = json.loads(bcli("compare", "old.jsonl", "new.jsonl", "--json").stdout)
+    assert [pair["settings"] for pair in shown["runs"]] == [{"dtype": "float16"}, {"dtype": "bfloat16"}]
+    other = write("other.json", run(rates(100), kind="latency"))
+    refused = bcli("compare", "old.jsonl", other)
+    assert refused.code == ExitCode.REFUSED
+    assert refused.stderr.startswith("error: No point of old.jsonl has one of the same shape and settings in other")
+
+
+def test_report_shows_requests_that_failed(bcli: Bcli) -> None:
+    path = write("run.json", run(rates(100), failures=[Failure(error="timeout", count=2)], marks=["busy"]))
+    assert bcli("report", path).stderr == "warning: 2 requests failed: timeout\nwarning: busy\n"
+    bcli("report", path, "--markdown", "run.md")
+    assert Path("run.md").read_text().endswith("\n\n**2 requests failed: timeout**\n\n**busy**\n")
 
 
 def test_report_writes_what_is_asked_for(bcli: Bcli) -> None:

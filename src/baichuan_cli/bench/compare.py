@@ -87,15 +87,36 @@ def _verdict(old: Metric, new: Metric, change: float, interval: Interval, p_valu
 
 
 def pair(old: Sequence[Record], new: Sequence[Record]) -> list[tuple[Record, Record]]:
-    """Return the runs of two sweeps that have the same shape; two single runs are a pair whatever their shapes."""
+    """Return the runs of two sweeps that have the same shape and the same of each setting that either has varied.
+
+    Two single runs are a pair whatever they are.
+    """
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
-    by_shape = {_shape_key(record): record for record in new}
-    return [(record, by_shape[_shape_key(record)]) for record in old if _shape_key(record) in by_shape]
+    names = varied(old) | varied(new)
+    by_place = {_place(record, names): record for record in new}
+    return [(record, by_place[_place(record, names)]) for record in old if _place(record, names) in by_place]
 
 
-def _shape_key(record: Record) -> str:
-    return json.dumps([record.kind, record.model.name, dict(record.shape)], sort_keys=True)
+def varied(records: Sequence[Record]) -> set[str]:
+    """Return the settings that were asked for with several values; what a plan derives from them does not count."""
+    asked: dict[str, set[str]] = {}
+    for record in records:
+        for name, setting in record.settings.items():
+            if setting.source.startswith("--"):
+                asked.setdefault(name, set()).add(str(setting.value))
+    return {name for name, values in asked.items() if len(values) > 1}
+
+
+def setting_value(record: Record, name: str) -> object:
+    """Return the value of a setting in a run; None where it has no such setting."""
+    setting = record.settings.get(name)
+    return setting.value if setting else None
+
+
+def _place(record: Record, names: set[str]) -> str:
+    settings = {name: str(setting_value(record, name)) for name in names}
+    return json.dumps([record.kind, record.model.name, dict(record.shape), settings], sort_keys=True)
 
 
 def differences_in_shape(old: Record, new: Record) -> list[str]:

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from baichuan_cli.bench.report.charts import charts
-from baichuan_cli.bench.report.rows import COLUMNS, metric_rows, shape_text, title
+from baichuan_cli.bench.report.rows import COLUMNS, doubts, metric_rows, shape_text, title
 from baichuan_cli.bench.report.svg import draw
 from baichuan_cli.bench.table import definitions
 
@@ -70,11 +70,10 @@ def _section(record: Record) -> str:
 
 
 def _run(record: Record) -> str:
-    failed = [f"{failure.count} requests failed: {failure.error}" for failure in record.failures]
     return "".join(
         [
             f'<p class="dim">{escape(shape_text(record))}</p>\n',
-            *(f'<p class="mark">{escape(mark)}</p>\n' for mark in (*failed, *record.marks)),
+            *(f'<p class="mark">{escape(doubt)}</p>\n' for doubt in doubts(record)),
             *(f'<p class="dim">{escape(note)}</p>\n' for note in record.notes),
             _table(COLUMNS, metric_rows(record)),
             _folded("Settings", ("setting", "value", "from", "because"), _settings(record)),

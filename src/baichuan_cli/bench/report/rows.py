@@ -27,6 +27,11 @@ def shape_text(record: Record) -> str:
     )
 
 
+def doubts(record: Record) -> list[str]:
+    """Return what a reader must know before the numbers: failed requests, and what makes the run less than fair."""
+    return [*(f"{failure.count} requests failed: {failure.error}" for failure in record.failures), *record.marks]
+
+
 def metric_label(metric: Metric) -> str:
     """Return a metric's name, and where in the run it was measured."""
     where = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in metric.at.items())
@@ -52,7 +57,8 @@ def markdown(records: Sequence[Record]) -> str:
         lines = [f"### {title(record)}", "", shape_text(record), ""]
         lines += [_markdown_row(COLUMNS), _markdown_row(["---"] * len(COLUMNS))]
         lines += [_markdown_row(row) for row in metric_rows(record)]
-        lines += ["", *(f"**{mark}**" for mark in record.marks)] if record.marks else []
+        for doubt in doubts(record):
+            lines += ["", f"**{doubt}**"]
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 

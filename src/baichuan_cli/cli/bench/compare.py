@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,21 +36,30 @@ def compare(
 
     bcli bench compare old.json new.json --fail-on-regression 5%
     """
-    from baichuan_cli.bench.compare import pair
+    from baichuan_cli.bench.compare import pair, varied
     from baichuan_cli.bench.record import read_records
 
     out = Output(json_mode=as_json)
     limit = None if fail_on_regression is None else _share(fail_on_regression)
-    pairs = pair(read_records(old), read_records(new))
+    olds, news = read_records(old), read_records(new)
+    pairs, names = pair(olds, news), sorted(varied(olds) | varied(news))
     if not pairs:
-        raise BcliError(f"No point of {old} has one of the same shape in {new}.", exit_code=ExitCode.REFUSED)
-    results = [_compare(before, after, out, different_shapes=different_shapes) for before, after in pairs]
+        raise BcliError(
+            f"No point of {old} has one of the same shape and settings in {new}.",
+            hint="Measure the same loads in both: bcli bench sweep",
+            exit_code=ExitCode.REFUSED,
+        )
+    results = []
+    for before, after in pairs:
+        if len(pairs) > 1 and not as_json:
+            out.text(_place(before, names))
+        results.append(_compare(before, after, out, different_shapes=different_shapes))
     worse = [change for changes in results for change in changes if limit is not None and _fails(change, limit)]
     if as_json:
         out.json(
             {
                 "schema": "bcli.bench-compare/1",
-                "runs": [_as_json(pair, changes) for pair, changes in zip(pairs, results, strict=True)],
+                "runs": [_as_json(pair, changes, names) for pair, changes in zip(pairs, results, strict=True)],
                 "regressions": [change.name for change in worse],
             }
         )
@@ -109,6 +119,15 @@ def _compare(old: Record, new: Record, out: Output, *, different_shapes: bool) -
     return changes
 
 
+def _place(record: Record, names: Sequence[str]) -> str:
+    """Return which point of a sweep it is: its load, and the settings that were varied."""
+    from baichuan_cli.bench.compare import setting_value
+    from baichuan_cli.bench.report.rows import shape_text
+
+    settings = (f"{name.replace('_', ' ')} {setting_value(record, name)}" for name in names)
+    return " · ".join([record.model.name, shape_text(record), *settings])
+
+
 def _label(change: Change) -> str:
     from baichuan_cli.bench.table import NAMES
 
@@ -121,11 +140,12 @@ def _interval(change: Change) -> str:
     return "–" if low is None or high is None else f"{low:+.1%} to {high:+.1%}"
 
 
-def _as_json(pair: tuple[Record, Record], changes: list[Change]) -> dict[str, object]:
-    from baichuan_cli.bench.compare import differences_in_set_up, differences_in_shape
+def _as_json(pair: tuple[Record, Record], changes: list[Change], names: Sequence[str]) -> dict[str, object]:
+    from baichuan_cli.bench.compare import differences_in_set_up, differences_in_shape, setting_value
 
     return {
         "shape": dict(pair[0].shape),
+        "settings": {name: setting_value(pair[0], name) for name in names},
         "different_shapes": differences_in_shape(*pair),
         "differences": differences_in_set_up(*pair),
         "changes": [

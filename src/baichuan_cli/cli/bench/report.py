@@ -30,7 +30,7 @@ def report(
     from baichuan_cli.bench.record import read_records
     from baichuan_cli.bench.report.page import page
     from baichuan_cli.bench.report.picture import write_picture
-    from baichuan_cli.bench.report.rows import COLUMNS, csv_text, metric_rows, shape_text, title
+    from baichuan_cli.bench.report.rows import COLUMNS, csv_text, doubts, metric_rows, shape_text, title
     from baichuan_cli.bench.report.rows import markdown as as_markdown
 
     out = Output()
@@ -49,5 +49,5 @@ def report(
         for record in records:
             out.text(f"{title(record)}\n{shape_text(record)}")
             out.table(COLUMNS, metric_rows(record))
-            for mark in record.marks:
-                out.warning(mark)
+            for doubt in doubts(record):
+                out.warning(doubt)
