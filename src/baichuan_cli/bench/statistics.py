@@ -108,7 +108,7 @@ def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
     u_old = sum(ranks[: len(old)]) - len(old) * (len(old) + 1) / 2
     largest = max(u_old, len(old) * len(new) - u_old)
     if not ties and min(len(old), len(new)) <= _EXACT_UP_TO:
-        counts = _u_counts(len(old), len(new))
+        counts = _u_counts(*sorted((len(old), len(new))))  # the same either way, and much sooner this way
         return min(1.0, 2 * sum(counts[int(largest) :]) / sum(counts))
     total = len(old) + len(new)
     tied = sum(size**3 - size for size in ties) / (total * (total - 1))
