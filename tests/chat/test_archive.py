@@ -42,6 +42,14 @@ def test_one_that_cannot_be_read_is_listed_all_the_same(folder: Path) -> None:
     assert None not in found.values()
 
 
+def test_a_file_that_cannot_even_be_opened_hides_no_other(folder: Path) -> None:
+    (folder / "20261124-000000.jsonl").mkdir()
+    found = {kept.name: kept.conversation for kept in archive.conversations(folder)}
+    assert found.pop("20261124-000000") is None
+    assert len(found) == len(NAMES) and None not in found.values()
+    assert archive.latest(folder, "demo").stem == "20261121-080000"
+
+
 def test_the_beginning_of_a_name_is_enough(folder: Path) -> None:
     assert archive.find(folder, "20261120").stem == "20261120-090000"
     assert archive.find(folder, "20261122-153012").stem == "20261122-153012"

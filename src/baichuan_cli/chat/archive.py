@@ -98,7 +98,7 @@ def latest(folder: Path, model: str | None = None) -> Path:
 def _read(path: Path) -> Conversation | None:
     try:
         return read_conversation(path, path.read_bytes())
-    except BcliError:
+    except (BcliError, OSError):
         return None
 
 
