@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any, Final, Literal
@@ -72,7 +73,7 @@ class Metric(Strict):
         return {name: value for name, value in data.items() if name != "summary"} if isinstance(data, dict) else data
 
     @computed_field  # type: ignore[prop-decorator]
-    @property
+    @cached_property  # of ten thousands of gaps between tokens it takes a second
     def summary(self) -> Summary:
         """Return mean, deviation, range and percentiles."""
         ordered = sorted(self.samples)
