@@ -26,7 +26,9 @@ def docker(
     compose: Annotated[bool, typer.Option("--compose", help="Print a Compose file instead.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the commands that build a container image and serve a model in it, with the reason for each part.
+    """Print the commands that run a model in a container.
+
+    They build an image and serve the model in it, with the reason for each part.
 
     bcli docker --profile k100
 

@@ -45,7 +45,13 @@ def doctor(
     assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at everything that bcli needs here: what is well, what is not, and how to mend it.
+    """Say what is wrong on this machine, and how to mend it.
+
+    bcli doctor
+
+    bcli doctor --engine
+
+    bcli doctor --report report.txt
 
     Exit status: 0 where all is well, 1 with warnings, 2 where bcli cannot run.
     """

@@ -62,9 +62,9 @@ def download(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the folder, and beside it warnings only.")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Download a model, check every file, and say before that what it takes.
+    """Download a model and check every file.
 
-    What is there already is kept: run the same command again after any interruption.
+    What it takes on disk and in memory is said first. After any interruption run the same command again.
 
     bcli download baichuan2-7b-chat
 

@@ -11,6 +11,7 @@ import typer
 
 from baichuan_cli.cli import store
 from baichuan_cli.cli.completion import complete_model
+from baichuan_cli.cli.help import Command, Group
 from baichuan_cli.cli.options import JsonOption
 from baichuan_cli.cli.output import Output
 from baichuan_cli.sizes import gigabytes
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from baichuan_cli.catalog.model import Model
     from baichuan_cli.catalog.schema import BundledEntry, Entry
 
-app = typer.Typer(help="See which models there are, and keep those on this machine.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="List, show, check and remove models.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that bcli knows by name."""
     from baichuan_cli.catalog.catalogue import load_catalogue
@@ -53,7 +54,7 @@ def list_models(as_json: JsonOption = False) -> None:
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A name of `bcli models list`.", autocompletion=complete_model)
@@ -88,7 +89,7 @@ def show(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def inspect(
     path: Annotated[
         str,
@@ -127,7 +128,7 @@ def inspect(
 
 
 for command in (store.ls, store.path, store.add, store.verify, store.rm):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def _look_up(catalogue: Catalogue, entry: Entry | BundledEntry) -> tuple[Model, Path | None]:

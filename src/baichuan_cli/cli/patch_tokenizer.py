@@ -49,9 +49,13 @@ def patch_tokenizer(
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Repair a checkpoint's tokenizer files, so that transformers and vLLM load them.
+    """Repair a checkpoint's tokenizer for other programs.
 
-    bcli itself needs no repair: it builds the tokenizer from tokenizer.model.
+    transformers from 4.34 on stops with the original files. bcli itself builds the tokenizer from tokenizer.model.
+
+    bcli patch-tokenizer ./Baichuan2-13B-Chat --check
+
+    bcli patch-tokenizer ./Baichuan2-13B-Chat
     """
     from baichuan_cli.catalog.find_folder import find_folder
     from baichuan_cli.tokenizer.code_repair import is_broken

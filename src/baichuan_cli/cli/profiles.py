@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from baichuan_cli.cli.completion import complete_profile
+from baichuan_cli.cli.help import Command, Group
 from baichuan_cli.cli.options import JsonOption
 from baichuan_cli.cli.output import Output
 from baichuan_cli.hardware.files import user_profiles_dir
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from baichuan_cli.hardware.files import ProfileFile
     from baichuan_cli.hardware.machine import Machine
 
-app = typer.Typer(name="profiles", help="Hardware profiles: what bcli knows about each card.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    name="profiles",
+    help="Show what bcli knows about each card, and which one is here.",
+    no_args_is_help=True,
+)
 
 
 NameArgument = Annotated[
@@ -25,7 +31,7 @@ NameArgument = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_command(as_json: JsonOption = False) -> None:
     """List the profiles that come with bcli, and your own."""
     from baichuan_cli.hardware.load import list_profiles
@@ -49,7 +55,7 @@ def list_command(as_json: JsonOption = False) -> None:
     out.note(f"Your own profiles go to {user_profiles_dir()}")
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show_command(
     name: NameArgument,
     source: Annotated[
@@ -84,7 +90,7 @@ def show_command(
     out.note(f"The evidence for each value: bcli profiles show {name} --source")
 
 
-@app.command("validate")
+@app.command("validate", cls=Command)
 def validate_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A profile of your own.")], as_json: JsonOption = False
 ) -> None:
@@ -100,7 +106,7 @@ def validate_command(
         out.text(f"{file} is a valid profile: {profile.name} · {profile.title}")
 
 
-@app.command("detect")
+@app.command("detect", cls=Command)
 def detect_command(as_json: JsonOption = False) -> None:
     """Look at this machine, show each step and what it saw, and name the profile that fits."""
     from baichuan_cli.hardware.detect import detect

@@ -11,11 +11,8 @@ from baichuan_cli.cli.bench.serve import serve
 from baichuan_cli.cli.bench.sweep import sweep
 from baichuan_cli.cli.bench.throughput import throughput
 from baichuan_cli.cli.bench.tune import tune
+from baichuan_cli.cli.help import Command, Group
 
-app = typer.Typer(invoke_without_command=True, callback=throughput)
-app.command()(latency)
-app.command()(serve)
-app.command()(sweep)
-app.command()(tune)
-app.command()(compare)
-app.command()(report)
+app = typer.Typer(cls=Group, invoke_without_command=True, callback=throughput)
+for command in (latency, serve, sweep, tune, compare, report):
+    app.command(cls=Command)(command)

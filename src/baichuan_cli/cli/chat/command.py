@@ -61,7 +61,9 @@ def chat(
     as_json: options.JsonOption = False,
     verbose: options.VerboseOption = False,
 ) -> None:
-    """Have a conversation, kept as it goes. /help in it shows the commands.
+    """Have a conversation in the terminal.
+
+    It is kept as it goes. /help in it shows the commands.
 
     bcli chat baichuan2-7b-chat
 
