@@ -783,6 +783,12 @@ class TestCpuMemory:
         refusal = plan(BASE_7B, machine=replace(CPU, host_memory_bytes=18 * GIB)).refusals[0]
         assert refusal.hint == "Use a smaller or quantized checkpoint (bcli models list)."
 
+    def test_bfloat16_is_named_where_only_float32_does_not_fit(self) -> None:
+        plain = replace(CPU, cpu_flags=frozenset())
+        refusal = plan(BASE_7B, machine=plain).refusals[0]
+        assert refusal.hint == "Use --dtype bfloat16 or a smaller or quantized checkpoint (bcli models list)."
+        assert not plan(BASE_7B, machine=plain, dtype="bfloat16").refusals
+
     @pytest.mark.parametrize(
         ("exported", "message"),
         [

@@ -47,6 +47,10 @@ class Need:
         """Return the longest sequence that fits beside the weights, in tokens: a multiple of 256, or 0."""
         return max(0, int(free) // self.kv_token // _SHORTEST * _SHORTEST)
 
+    def whole_gib(self, budget: float) -> tuple[int, int]:
+        """Return what is free for the cache beside the weights, and what one sequence needs, in whole GiB."""
+        return int(budget - self.weights - OVERHEAD_BYTES) // GIB, math.ceil(self.kv / GIB)
+
     def __str__(self) -> str:
         overhead = OVERHEAD_BYTES / GIB
         return f"weights {_gib(self.weights)} + KV {_gib(self.kv)} + {overhead:g} GiB"
@@ -94,13 +98,15 @@ def cpu_memory(draft: Draft) -> Iterator[Outcome]:
     ranks = draft.tensor_parallel_size * draft.pipeline_parallel_size
     budget = draft.memory_share * draft.machine.host_memory_bytes / ranks
     need = _need(draft, draft.tensor_parallel_size)
-    free = int(budget - need.weights - OVERHEAD_BYTES) // GIB
-    least = math.ceil(need.kv / GIB)
+    free, least = need.whole_gib(budget)
     host = f"{draft.memory_share:.2f} × {_whole_gib(draft.machine.host_memory_bytes)} of this machine"
     if _CPU_SPACE in draft.environment:
         yield from _check_cpu_space(draft, need, free, least)
     elif free < least:
         ways = [f"--max-model-len {length}"] if (length := need.longest(free * GIB)) else []
+        half_free, half_least = _need(draft, draft.tensor_parallel_size, "bfloat16").whole_gib(budget)
+        if draft.dtype == "float32" and half_free >= half_least:
+            ways.append("--dtype bfloat16")
         if draft.model.quantization is None:
             ways.append("a smaller or quantized checkpoint (bcli models list)")
         yield Refuse(f"{draft.model.name} does not fit: {need} > {host}.", f"Use {' or '.join(ways)}." if ways else "")
@@ -135,14 +141,14 @@ def _check_cpu_space(draft: Draft, need: Need, free: int, least: int) -> Iterato
         )
 
 
-def _need(draft: Draft, tensor_parallel_size: int) -> Need:
+def _need(draft: Draft, tensor_parallel_size: int, dtype: str = "") -> Need:
     """Return what each card holds; pipeline stages share layers, and with them weights and cache, evenly."""
-    stages = draft.pipeline_parallel_size
-    kv_token = kv_bytes_per_token(draft.model.architecture, draft.dtype, tensor_parallel_size)
+    stages, dtype = draft.pipeline_parallel_size, dtype or draft.dtype
+    kv_token = kv_bytes_per_token(draft.model.architecture, dtype, tensor_parallel_size)
     if str(draft.settings["kv_cache_dtype"].value).startswith("fp8"):
         kv_token //= 2
     return Need(
-        weights=weight_memory_bytes(draft.model, draft.dtype, tensor_parallel_size) // stages,
+        weights=weight_memory_bytes(draft.model, dtype, tensor_parallel_size) // stages,
         kv_token=max(1, kv_token // stages),
         tokens=draft.max_model_len,
     )
