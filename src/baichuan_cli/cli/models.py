@@ -52,6 +52,7 @@ def list_models(as_json: JsonOption = False) -> None:
             for model, folder in listed
         ],
     )
+    out.note("More about one: bcli models show NAME\nGet one: bcli download NAME")
 
 
 @app.command(cls=Command)

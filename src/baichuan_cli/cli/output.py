@@ -90,8 +90,8 @@ class Output:
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for column in columns:
-            table.add_column(column, overflow="fold")
+        for number, column in enumerate(columns):
+            table.add_column(column, overflow="fold", no_wrap=number == 0)  # a name stays in one piece
         for row in rows:
             table.add_row(*row)
         self._print(self._console(self._stdout), table)

@@ -32,7 +32,7 @@ def explain(plan: Plan) -> tuple[Row, ...]:
     rows += [_row(name, setting) for name, setting in plan.environment.items()]
     rows += [_row(name, setting) for name, setting in plan.server.items()]
     rows += [_row(name, setting) for name, setting in plan.sampling.items()]
-    rows.append(Row("others", "–", "vLLM default", f"not passed: {', '.join(left)}"))
+    rows.append(Row("others", "–", "vLLM default", f"{len(left)} settings that are not passed; --json names them"))
     return tuple(rows)
 
 
