@@ -98,11 +98,12 @@ def value(option: Any, hint: Any) -> str:
 
 
 def meaning(option: Any, hint: Any) -> str:
-    """Return an option's help with its range and its default."""
+    """Return an option's help with its range, its variable and its default."""
+    variable = f"Variable: {option.envvar}." if option.envvar and option.show_envvar else ""
     default = ""
     if not option.is_flag and option.default not in (None, (), ""):
         default = f"Default: {option.default}."
-    return " ".join(filter(None, [" ".join((option.help or "").split()), _range(hint), default]))
+    return " ".join(filter(None, [" ".join((option.help or "").split()), _range(hint), variable, default]))
 
 
 def _range(hint: Any) -> str:
