@@ -30,7 +30,9 @@ def generate(
     ] = None,
     input_path: Annotated[
         Path | None,
-        typer.Option("--input", "-i", help="A batch: JSONL with a prompt or messages a line.", rich_help_panel=_INPUT),
+        typer.Option(
+            "--input", "-i", help="A batch: JSONL, a prompt or messages on each line.", rich_help_panel=_INPUT
+        ),
     ] = None,
     output_path: Annotated[
         Path | None,

@@ -171,7 +171,9 @@ SeedOption = Annotated[
 StopOption = Annotated[
     list[str] | None, typer.Option("--stop", help="Stop at this text; repeatable.", rich_help_panel=_SAMPLING)
 ]
-ChoicesOption = Annotated[int | None, typer.Option("--n", min=1, help="Answers a prompt.", rich_help_panel=_SAMPLING)]
+ChoicesOption = Annotated[
+    int | None, typer.Option("--n", min=1, help="Answers to each prompt.", rich_help_panel=_SAMPLING)
+]
 LogprobsOption = Annotated[
     int | None,
     typer.Option(
