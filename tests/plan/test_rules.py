@@ -466,6 +466,10 @@ class TestTensorParallel:
         refusal = plan(model, "cuda", "0.24.0", tensor_parallel_size=size).refusals[0]
         assert refusal.message == f"tensor_parallel_size {size} cannot split this checkpoint.\n{arithmetic}"
 
+    def test_more_cards_than_two_machines_have(self) -> None:
+        ray = {"distributed_executor_backend": "ray", "tensor_parallel_size": 32}
+        assert not plan(BASE_7B, "cuda", "0.24.0", cards("sm_80", 8), **ray).refusals
+
     def test_on_the_cpu_a_cut_group_is_silently_wrong(self) -> None:
         made = plan(GPTQ_13B, "cpu", "0.31.0", replace(CPU, numa_nodes=2), tensor_parallel_size=2, force=True)
         assert refusals(made) == [("tensor_parallel", False)]
@@ -491,6 +495,19 @@ class TestTensorParallel:
         assert [(each.rule, each.message) for each in made.refusals] == [
             ("cards", "tensor_parallel_size 2 × pipeline_parallel_size 2 = 4 cards, and this machine has 2.")
         ]
+
+    @pytest.mark.parametrize(
+        ("tensor", "pipeline", "hint"),
+        [
+            (8, 1, "Use --tensor-parallel-size 2."),
+            (2, 2, "Use --tensor-parallel-size 1."),
+            (1, 4, "Use --pipeline-parallel-size 2 --tensor-parallel-size 1."),
+        ],
+    )
+    def test_what_is_proposed_fits_the_cards(self, tensor: int, pipeline: int, hint: str) -> None:
+        asked = {"tensor_parallel_size": tensor, "pipeline_parallel_size": pipeline}
+        made = plan(BASE_7B, "cuda", "0.24.0", cards("sm_80", 2), **asked)
+        assert [each.hint for each in made.refusals if each.rule == "cards"] == [hint]
 
     def test_ranks_on_one_numa_node(self) -> None:
         assert refusals(plan(tensor_parallel_size=2)) == [("cpu_ranks", True)]

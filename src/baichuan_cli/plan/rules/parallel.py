@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from baichuan_cli.catalog.memory import USUAL_GROUP_SIZE
 from baichuan_cli.catalog.model import Model
-from baichuan_cli.catalog.parallel import tensor_parallel_sizes
+from baichuan_cli.catalog.parallel import splits, tensor_parallel_sizes
 from baichuan_cli.plan.draft import Draft, Forbid, Outcome, Refuse, Warn
 from baichuan_cli.plan.releases import BROKEN_TENSOR_PARALLEL, CPU_RANKS, PIPELINE_PARALLEL
 from baichuan_cli.sizes import GIB
@@ -31,7 +31,7 @@ def tensor_parallel(draft: Draft) -> Iterator[Outcome]:
         )
     model = draft.model
     refusal = Forbid if draft.profile.kind == "cpu" and _is_grouped(model) else Refuse
-    if size not in tensor_parallel_sizes(model):
+    if not splits(model, size):
         yield refusal(
             f"tensor_parallel_size {size} cannot split this checkpoint.\n{misfit(model, size)}",
             f"Use --tensor-parallel-size {' or '.join(map(str, tensor_parallel_sizes(model)))}{_card_note(draft)}.",
@@ -137,8 +137,14 @@ def cards(draft: Draft) -> Iterator[Outcome]:
     yield Refuse(
         f"tensor_parallel_size {draft.tensor_parallel_size} × pipeline_parallel_size"
         f" {draft.pipeline_parallel_size} = {ranks} cards{shared}, and this machine has {present}.",
-        f"Use --tensor-parallel-size {max(possible_sizes(draft))}.",
+        _fewer_cards(draft, present * draft.nnodes),
     )
+
+
+def _fewer_cards(draft: Draft, present: int) -> str:
+    if draft.pipeline_parallel_size > present:
+        return f"Use --pipeline-parallel-size {present} --tensor-parallel-size 1."
+    return f"Use --tensor-parallel-size {max(possible_sizes(draft))}."
 
 
 def _is_grouped(model: Model) -> bool:
