@@ -226,6 +226,7 @@ conditions:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
+        ("  memory_gib: 1e308", "hardware.memory_gib: input should be"),
         ("settings: {gpu_memory_utilization: .nan}", "settings.gpu_memory_utilization"),
         ("settings: {dtype: null}", "settings.dtype.value: must be a text, a number, true or false, not None"),
         ("settings: {dtype: [a]}", "settings.dtype.value: must be a text, a number, true or false, not ['a']"),

@@ -102,7 +102,7 @@ def test_the_reference_readme_on_k100_and_z100l(name: str) -> None:
         "gpu_memory_utilization": 0.9,
     }
     assert values(loaded.environment_at(V050, 1)) == {"VLLM_USE_TRITON_FLASH_ATTN": 0}
-    assert loaded.quantizations_at(V050) == ("gptq",)
+    assert loaded.quantizations_at(V050, 1) == ("gptq",)
     assert "awq" in loaded.hardware.forbidden_quantizations
     assert V050.matches(loaded.hardware.vllm)
     assert not Release.parse("0.6.2").matches(loaded.hardware.vllm)
@@ -113,10 +113,10 @@ def test_k100_ai_from_release_to_release() -> None:
     old, new = loaded.settings_at(V050, 1), loaded.settings_at(V085, 1)
     assert (old["dtype"].value, old["enforce_eager"].value) == ("float16", True)
     assert ("dtype" in new, new["enforce_eager"].value) == (False, False)
-    assert loaded.dtypes_at(V050) == ("float16", "float32")
-    assert loaded.dtypes_at(V085) == ("float16", "bfloat16", "float32")
-    assert loaded.quantizations_at(V050) == ("gptq", "awq")
-    assert loaded.quantizations_at(V085) == ("gptq", "awq", "compressed-tensors")
+    assert loaded.dtypes_at(V050, 1) == ("float16", "float32")
+    assert loaded.dtypes_at(V085, 1) == ("float16", "bfloat16", "float32")
+    assert loaded.quantizations_at(V050, 1) == ("gptq", "awq")
+    assert loaded.quantizations_at(V085, 1) == ("gptq", "awq", "compressed-tensors")
     assert loaded.settings_at(V021, 1)["attention_backend"].value == "TRITON_ATTN"
     assert values(loaded.environment_at(V050, 1)) == {"VLLM_USE_TRITON_FLASH_ATTN": 0}
     assert values(loaded.environment_at(V021, 2)) == {
@@ -137,7 +137,7 @@ def test_z100l_has_half_the_memory_and_no_known_bandwidth() -> None:
 def test_bw1000_needs_a_newer_vllm_and_has_no_awq() -> None:
     loaded = profile("bw1000")
     assert not V050.matches(loaded.hardware.vllm)
-    assert loaded.quantizations_at(V085) == ("gptq", "compressed-tensors")
+    assert loaded.quantizations_at(V085, 1) == ("gptq", "compressed-tensors")
     assert "awq" in loaded.hardware.forbidden_quantizations
 
 
@@ -145,4 +145,4 @@ def test_the_cpu_runs_in_one_process() -> None:
     loaded = profile("cpu")
     assert values(loaded.environment_at(V032, 1)) == {"VLLM_ENABLE_V1_MULTIPROCESSING": 0}
     assert values(loaded.environment_at(V085, 1)) == {}
-    assert loaded.quantizations_at(V050) == ()
+    assert loaded.quantizations_at(V050, 1) == ()

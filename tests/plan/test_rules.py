@@ -814,6 +814,7 @@ class TestCpuMemory:
             ("1", "VLLM_CPU_KVCACHE_SPACE=1 (environment): one sequence of 4096 tokens needs 2.0 GiB."),
             ("9", "VLLM_CPU_KVCACHE_SPACE=9 (environment): 6 GiB are free beside the weights (14.0 GiB)."),
             ("lots", "VLLM_CPU_KVCACHE_SPACE=lots (environment) is no whole number of GiB."),
+            ("²", "VLLM_CPU_KVCACHE_SPACE=² (environment) is no whole number of GiB."),
         ],
     )
     def test_what_a_person_exported_stays(self, exported: str, message: str | None) -> None:

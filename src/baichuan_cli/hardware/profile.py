@@ -72,7 +72,7 @@ class Hardware(_Strict):
 
     architectures: tuple[str, ...] = ()  # "gfx928", "sm_90"; empty: any of this kind
     unsupported_architectures: Mapping[str, str] = {}  # architecture -> reason
-    memory_gib: float | None = Field(default=None, gt=0)  # per card; None: ask the machine
+    memory_gib: float | None = Field(default=None, gt=0, le=1e6)  # per card; None: ask the machine
     dtypes: tuple[Dtype, ...]  # what it computes natively
     quantizations: tuple[str, ...] = ()  # methods known to work
     forbidden_quantizations: Mapping[str, str] = {}  # method -> reason
@@ -103,7 +103,7 @@ class Condition(_Strict):
         """Tell whether the machine must be known to decide this condition; `hardware.fit` decides it."""
         return bool(self.architectures or self.cpu_flags)
 
-    def holds(self, release: Release, tensor_parallel_size: int = 1) -> bool:
+    def holds(self, release: Release, tensor_parallel_size: int) -> bool:
         """Tell whether this condition applies. One about a machine that was not looked at does not."""
         return (
             not self.about_machine
@@ -134,11 +134,11 @@ class Profile(_Strict):
                     raise ValueError(f"environment {name} must not be set: {self.forbidden_environment[name]}")
         return self
 
-    def dtypes_at(self, release: Release) -> tuple[Dtype, ...]:
-        """Return what the hardware computes natively under a release."""
+    def dtypes_at(self, release: Release, tensor_parallel_size: int) -> tuple[Dtype, ...]:
+        """Return what the hardware computes natively, for a release and a number of cards."""
         dtypes = self.hardware.dtypes
         for condition in self.conditions:
-            if condition.dtypes and condition.holds(release):
+            if condition.dtypes and condition.holds(release, tensor_parallel_size):
                 dtypes = condition.dtypes
         return dtypes
 
@@ -158,17 +158,20 @@ class Profile(_Strict):
                 merged.update(condition.environment)
         return merged
 
-    def quantizations_at(self, release: Release) -> tuple[str, ...]:
-        """Return the quantization methods that work on a release."""
+    def quantizations_at(self, release: Release, tensor_parallel_size: int = 1) -> tuple[str, ...]:
+        """Return the quantization methods that work, for a release and a number of cards."""
         extra = tuple(
-            name for condition in self.conditions if condition.holds(release) for name in condition.quantizations
+            name
+            for condition in self.conditions
+            if condition.holds(release, tensor_parallel_size)
+            for name in condition.quantizations
         )
         return self.hardware.quantizations + extra
 
-    def doubts_at(self, release: Release) -> dict[str, str]:
-        """Return the quantization methods whose answers are in doubt on a release, with what was reported."""
+    def doubts_at(self, release: Release, tensor_parallel_size: int) -> dict[str, str]:
+        """Return the quantization methods whose answers are in doubt, with what was reported, as above."""
         doubts = dict(self.hardware.doubtful_quantizations)
         for condition in self.conditions:
-            if condition.holds(release):
+            if condition.holds(release, tensor_parallel_size):
                 doubts.update(condition.doubtful_quantizations)
         return doubts

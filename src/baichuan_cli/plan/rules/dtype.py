@@ -38,7 +38,7 @@ def dtype(draft: Draft) -> Iterator[Outcome]:
 
 def _native(draft: Draft) -> tuple[str, ...]:
     """Return what the hardware computes; CUDA cards below compute capability 8.0 have no bfloat16."""
-    dtypes = draft.profile.dtypes_at(draft.release)
+    dtypes = draft.profile.dtypes_at(draft.release, draft.tensor_parallel_size)
     capability = draft.compute_capability
     if capability is not None and capability < (8, 0):
         return tuple(each for each in dtypes if each != "bfloat16")

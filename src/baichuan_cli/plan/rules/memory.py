@@ -82,7 +82,7 @@ def memory(draft: Draft) -> Iterator[Outcome]:
     ways = [f"--tensor-parallel-size {larger[0]}"] if larger else []
     if shorter:
         ways.append(f"--max-model-len {shorter}")
-    if draft.model.quantization is None and draft.profile.quantizations_at(draft.release):
+    if draft.model.quantization is None and draft.profile.quantizations_at(draft.release, size):
         ways.append("a quantized checkpoint (bcli models list)")
     yield Refuse(f"{draft.model.name} does not fit: {shortage}.", f"Use {' or '.join(ways)}." if ways else "")
 
@@ -124,7 +124,7 @@ def cpu_memory(draft: Draft) -> Iterator[Outcome]:
 def _check_cpu_space(draft: Draft, need: Need, free: int, least: int) -> Iterator[Outcome]:
     setting = draft.environment[_CPU_SPACE]
     text = str(setting.value)
-    if not text.isdigit():
+    if not text.isdecimal():
         yield Refuse(
             f"{_CPU_SPACE}={text} ({setting.source}) is no whole number of GiB.", f"export {_CPU_SPACE}={least}"
         )

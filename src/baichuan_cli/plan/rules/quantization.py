@@ -36,7 +36,7 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
     if method is None or draft.model.not_loadable:
         return
     forbidden = draft.profile.hardware.forbidden_quantizations
-    supported = draft.profile.quantizations_at(draft.release)
+    supported = draft.profile.quantizations_at(draft.release, draft.tensor_parallel_size)
     if method in forbidden:
         yield Refuse(
             f"quantization {method} does not run on {draft.profile.name}: {forbidden[method]}.",
@@ -53,7 +53,7 @@ def quantization(draft: Draft) -> Iterator[Outcome]:
             f"quantization {method} is not known to work on {draft.profile.name} with vLLM {draft.release}: {works}.",
             "Use another checkpoint: bcli models list",
         )
-    elif doubt := draft.profile.doubts_at(draft.release).get(method):
+    elif doubt := draft.profile.doubts_at(draft.release, draft.tensor_parallel_size).get(method):
         find_out = (
             f"Find out on this machine before you trust its answers: bcli doctor --engine --model {draft.model.name}"
         )
