@@ -116,6 +116,15 @@ def test_openai_lines() -> None:
         ({"prompt": "x", "tools": [1]}, "tools is not supported"),
         ({"prompt": "x", "max_tokens": 0}, "max_tokens must be greater than or equal to 1, but is 0"),
         ({"prompt": "x", "max_tokens": 1.5}, "max_tokens must be a valid integer, but is 1.5"),
+        (
+            {"prompt": "x", "max_tokens": 2**64},
+            "max_tokens must be less than or equal to 2147483647, but is 18446744073709551616",
+        ),
+        (
+            {"prompt": "x", "stop_token_ids": [2**31]},
+            "stop_token_ids[0] must be less than or equal to 2147483647, but is 2147483648",
+        ),
+        ({"prompt": "x", "temperature": 2.5}, "temperature must be less than or equal to 2, but is 2.5"),
         ({"prompt": "x", "temperature": "hot"}, 'temperature must be a valid number, but is "hot"'),
         ({"prompt": "x", "stop": ["。", ""]}, 'stop[1] must have at least 1 character, but is ""'),
         ({"prompt": "x", "stop": {"a": "b" * 99}}, 'stop must be a valid list, but is {"a": "' + "b" * 52 + "…"),

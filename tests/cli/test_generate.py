@@ -218,7 +218,13 @@ def test_bad_lines_are_told_and_do_not_stop_the_others(bcli: Bcli, vllm: FakeVll
 
 def test_prompts_that_cannot_be_answered_fail_alone(bcli: Bcli, vllm: FakeVllm, tmp_path: Path) -> None:
     source, answers = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    lines = [{"prompt": "月" * 3000}, {"prompt": [5000]}, {"prompt": "a"}, {"prompt": "b", "n": 2}]
+    lines = [
+        {"prompt": "月" * 3000},
+        {"prompt": [5000]},
+        {"prompt": "a"},
+        {"prompt": "b", "n": 2},
+        {"prompt": "c", "min_tokens": 1, "stop_token_ids": [2, 5000]},
+    ]
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     ran = bcli("--input", str(source), "--output", str(answers))
     assert ran.code == ExitCode.PARTIAL
@@ -229,6 +235,7 @@ def test_prompts_that_cannot_be_answered_fail_alone(bcli: Bcli, vllm: FakeVllm, 
         "Shorten it, or raise --max-model-len if the model allows it.",
         "line-2": "Token id 5000 is none of the model's 3328.",
         "line-4": "vLLM does not take this prompt: n must be 1 when using greedy sampling",
+        "line-5": "Token id 5000 is none of the model's 3328.",
     }
     assert records["line-3"]["choices"][0]["text"] == "，疑是地上霜。"
 

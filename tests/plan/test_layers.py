@@ -157,6 +157,24 @@ def test_assignments_name_any_setting() -> None:
             ExitCode.USAGE,
         ),
         (
+            lambda: from_config({"sampling": {"temperature": 10**400}}),
+            f"config.yaml: sampling: temperature: {10**400} is not a number from 0 to 2.",
+            "",
+            ExitCode.INVALID,
+        ),
+        (
+            lambda: from_environment({"BCLI_MAX_TOKENS": str(2**40)}),
+            f"BCLI_MAX_TOKENS: '{2**40}' is not a whole number from 1 to 2147483647.",
+            "",
+            ExitCode.USAGE,
+        ),
+        (
+            lambda: from_assignments(["seed=4294967296"]),
+            "--set seed: '4294967296' is not a whole number from 0 to 4294967295.",
+            "",
+            ExitCode.USAGE,
+        ),
+        (
             lambda: from_assignments(["enforce_eager=maybe"]),
             "--set enforce_eager: 'maybe' is not true or false.",
             "",

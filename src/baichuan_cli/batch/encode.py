@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from baichuan_cli.batch.item import BatchItem, Message
 from baichuan_cli.catalog.model import ChatFamily
@@ -38,7 +38,8 @@ class Encoder:
         """Return the request of an item.
 
         Raises:
-            BcliError: the prompt is too long, holds ids that the model does not have, or is a chat for a base model.
+            BcliError: the prompt is too long, the item has ids that the model does not have, or it is a chat for a
+                base model.
         """
         ids = self._ids(item)
         if len(ids) >= self.max_model_len:
@@ -47,6 +48,7 @@ class Encoder:
                 hint="Shorten it, or raise --max-model-len if the model allows it.",
             )
         sampling = dict(item.sampling)
+        self._require_known(sampling.get("stop_token_ids", ()))
         if sampling.get("ignore_eos"):
             sampling.setdefault("stop_token_ids", [])
         return Request(item.custom_id, tuple(ids), sampling)
@@ -65,13 +67,17 @@ class Encoder:
         if item.messages is not None:
             return self._chat_ids(item.messages, item)
         if isinstance(item.prompt, tuple):
-            if foreign := [token_id for token_id in item.prompt if token_id >= self.tokenizer.vocab_size]:
-                raise BcliError(f"Token id {foreign[0]} is none of the model's {self.tokenizer.vocab_size}.")
+            self._require_known(item.prompt)
             return item.prompt
         if not self.chat:
             return self.tokenizer.encode(item.prompt or "")
         messages = [Message(role="system", content=self.system)] if self.system is not None else []
         return self._chat_ids((*messages, Message(role="user", content=item.prompt or "")), item)
+
+    def _require_known(self, ids: Any) -> None:
+        """Refuse ids that the model does not have: vLLM would look for them among the logits, and end."""
+        if foreign := [token_id for token_id in ids if token_id >= self.tokenizer.vocab_size]:
+            raise BcliError(f"Token id {foreign[0]} is none of the model's {self.tokenizer.vocab_size}.")
 
     def _chat_ids(self, messages: Sequence[Message], item: BatchItem) -> Sequence[int]:
         from baichuan_cli.tokenizer.chat import chat_prompt_ids

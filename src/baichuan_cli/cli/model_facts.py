@@ -99,7 +99,7 @@ def _sampling(model: Model) -> str:
 
 
 def _plain(value: float | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
 def _needs(model: Model) -> list[tuple[str, str]]:

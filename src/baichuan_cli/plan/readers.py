@@ -69,7 +69,7 @@ def number(minimum: float, maximum: float, *, above: bool = False) -> Reader:
             raise ValueError(expected)
         try:
             value = float(raw)
-        except ValueError:
+        except (ValueError, OverflowError):  # the second for a whole number of 400 digits
             raise ValueError(expected) from None
         if not minimum <= value <= maximum or (above and value == minimum) or value == float("inf"):
             raise ValueError(expected)
@@ -127,7 +127,7 @@ def or_none(reader: Reader) -> Reader:
 def top_k(raw: object) -> SettingValue:
     """Read top_k; 0 and -1 both mean off, and -1 is the one spelling that every vLLM release accepts."""
     try:
-        value = integer(-1)(raw)
+        value = integer(-1, 2**31 - 1)(raw)
     except ValueError:
         raise ValueError("a whole number, or -1 for off") from None
     return -1 if value == 0 else value

@@ -39,6 +39,9 @@ from baichuan_cli.plan.readers import (
 #: Of how many tokens a step vLLM gives log-probabilities, while the engine's `max_logprobs` is left alone.
 _MAX_LOGPROBS = 20
 
+#: vLLM's processes pass on 64 bits and its tensors hold 32; a larger number ends the engine.
+_MOST = 2**31 - 1
+
 #: Names of vLLM's EngineArgs, in the order in which they are shown.
 ENGINE: Mapping[str, Reader] = {
     "dtype": one_of(DTYPES),
@@ -65,26 +68,26 @@ ENGINE: Mapping[str, Reader] = {
     "linear_backend": name_of("backend for linear layers", LINEAR_BACKENDS),
     "load_format": name_of("load format", LOAD_FORMATS),
     "trust_remote_code": boolean,
-    "seed": integer(0),
+    "seed": integer(0, 2**32 - 1),  # NumPy takes no more
 }
 
 #: Names of vLLM's SamplingParams, in the order in which they are shown.
 SAMPLING: Mapping[str, Reader] = {
-    "temperature": number(0, float("inf")),
+    "temperature": number(0, 2),
     "top_p": number(0, 1, above=True),
     "top_k": top_k,
     "min_p": number(0, 1),
-    "repetition_penalty": number(0, float("inf"), above=True),
+    "repetition_penalty": number(0, 2, above=True),
     "presence_penalty": number(-2, 2),
     "frequency_penalty": number(-2, 2),
-    "max_tokens": integer(1),
-    "min_tokens": integer(0),
+    "max_tokens": integer(1, _MOST),
+    "min_tokens": integer(0, _MOST),
     "stop": several(stop_text),
-    "stop_token_ids": several(integer(0)),
+    "stop_token_ids": several(integer(0, _MOST)),
     "ignore_eos": boolean,
     "n": integer(1),
     "logprobs": integer(0, _MAX_LOGPROBS),
-    "seed": integer(0),
+    "seed": integer(0, 2**63 - 1),
 }
 
 

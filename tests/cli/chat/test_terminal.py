@@ -74,7 +74,7 @@ def test_a_whole_conversation_with_every_command(chat: Start, server: FakeServer
         )
         assert say(screen, "/system 你是诗人") == "system prompt: 你是诗人"
         assert say(screen, "/set top_k 5") == "top_k 5"
-        assert say(screen, "/set temperature hot") == "error: /set: 'hot' is not a number from 0."
+        assert say(screen, "/set temperature hot") == "error: /set: 'hot' is not a number from 0 to 2."
         assert say(screen, "/set temperature 0.3") == "temperature 0.3"
         assert say(screen, "/set") == "temperature  0.3  (/set)\ntop_k        5  (/set)"
         assert say(screen, "/set temperature default") == "temperature 0.5"
