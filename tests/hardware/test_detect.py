@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,12 +10,21 @@ import pytest
 from baichuan_cli.hardware.detect import detect
 from baichuan_cli.hardware.machine import Device
 from baichuan_cli.hardware.system import CommandResult, System, run_command
+from baichuan_cli.hardware.tools import torch_devices
 
 if TYPE_CHECKING:
     from fakes.recorded_machine import RecordedMachine
 
 GIB = 2**30
 DCU_FILES = {"/dev/kfd": "", "/dev/mkfd": "", "/sys/module/hycu/version": "6.3.13-V1.12.0\n"}
+_TORCH_WITH_TWO_CARDS = """
+import os
+from types import SimpleNamespace as Some
+version = Some(hip=None)
+cards = [Some(name=name, major=9, minor=0, total_memory=2**30) for name in "AB"]
+seen = [cards[int(each)] for each in os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(",")]
+cuda = Some(device_count=lambda: len(seen), get_device_properties=seen.__getitem__)
+"""
 HYGON_BRIDGE = ("0x1d94", "0x1480", "0x060000")
 
 
@@ -315,6 +325,15 @@ def test_garbage_from_torch_does_no_harm(machine: RecordedMachine, answer: str) 
     machine.answers["torch"] = CommandResult(answer)
 
     assert detect(machine.system).profile_name == "cuda"
+
+
+def test_torch_names_hidden_cards_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Else what is visible would be picked twice, and card 1 of two be one too many."""
+    (tmp_path / "torch.py").write_text(_TORCH_WITH_TWO_CARDS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+
+    assert [device.name for device in torch_devices(System(), "nvidia").devices] == ["A", "B"]
 
 
 @pytest.mark.parametrize(

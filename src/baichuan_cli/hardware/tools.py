@@ -14,8 +14,11 @@ from baichuan_cli.hardware.system import CommandResult, System
 from baichuan_cli.sizes import MIB
 
 #: Run by a Python of its own: a driver that hangs or crashes takes only that process with it, and this process stays
-#: free to set HIP_VISIBLE_DEVICES or to fork.
+#: free to set HIP_VISIBLE_DEVICES or to fork. It names every card, as the other tools do; `visible` takes its pick.
 _TORCH_PROGRAM = """
+import os
+for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+    os.environ.pop(name, None)
 import json, torch
 hip = torch.version.hip is not None
 cards = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
