@@ -51,6 +51,19 @@ def test_a_file_that_may_not_be_read_is_no_output_problem(tmp_path: Path, monkey
     assert (told.message, told.exit_code) == (f"Not allowed to read: {secret}: Permission denied.", ExitCode.INVALID)
 
 
+def test_a_folder_that_may_not_be_looked_into_is_none_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = str(tmp_path / "config.json")
+
+    def refuse(path: object, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", refuse)  # root may look into everything
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    told = to_bcli_error(PermissionError(errno.EACCES, "Permission denied", hidden))
+    monkeypatch.undo()
+    assert (told.message, told.exit_code) == (f"Not allowed to read: {hidden}: Permission denied.", ExitCode.INVALID)
+
+
 def test_our_own_error_is_kept() -> None:
     error = BcliError("x", hint="y", exit_code=ExitCode.REFUSED)
     assert to_bcli_error(error) is error

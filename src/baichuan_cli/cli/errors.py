@@ -58,8 +58,12 @@ def to_bcli_error(error: Exception) -> BcliError:
 
 def _unreadable(error: OSError) -> bool:
     """Tell whether it was a reader that was turned away; the error itself does not say."""
-    path = error.filename
-    return isinstance(path, str) and Path(path).exists() and not os.access(path, os.R_OK)
+    if not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename)
+    if not os.access(path.parent, os.X_OK):  # to ask whether the file exists would be the same error
+        return True
+    return path.exists() and not os.access(path, os.R_OK)
 
 
 def _where(error: OSError) -> str:
