@@ -241,6 +241,30 @@ def test_verify(bcli: Bcli, store: Store) -> None:
     }
 
 
+def test_verify_of_a_copy_leaves_the_store_alone(bcli: Bcli, store: Store, tmp_path: Path) -> None:
+    folder = downloaded(store, "baichuan2-7b-chat")
+    copy = tmp_path / "carried"
+    shutil.copytree(folder, copy)
+    (copy / "tokenizer.model").unlink()
+    before = store.read("baichuan2-7b-chat")
+    assert bcli("verify", str(copy)).stderr == (
+        f"error: {copy} is not as it should be: 1 file missing.\n"
+        "  Copy the folder again, or get the model here: bcli download baichuan2-7b-chat\n"
+    )
+    assert store.read("baichuan2-7b-chat") == before
+    assert bcli("verify", "baichuan2-7b-chat").code == 0
+
+
+def test_verify_of_a_renamed_folder_marks_that_folder(bcli: Bcli, store: Store) -> None:
+    downloaded(store, "baichuan2-7b-chat").rename(store.root / "mine")
+    (store.root / "mine" / "tokenizer.model").unlink()
+    assert "bcli download baichuan2-7b-chat" in bcli("verify", "mine").stderr
+    assert store.names() == ["mine"]
+    now = store.read("mine")
+    assert now is not None
+    assert now.state == "partial"
+
+
 def test_verify_without_a_record_says_so(bcli: Bcli, elsewhere: Path) -> None:
     bcli("add", str(elsewhere))
     assert bcli("verify", "my-tune").stdout == (
@@ -250,7 +274,8 @@ def test_verify_without_a_record_says_so(bcli: Bcli, elsewhere: Path) -> None:
     assert bcli("verify", "my-tune") == Ran(
         5,
         "unsound  model.safetensors is empty.\n",
-        "error: my-tune is not as it should be: it cannot be loaded.\n",
+        "error: my-tune is not as it should be: it cannot be loaded.\n"
+        "  What to do about it: bcli models inspect my-tune\n",
     )
 
 

@@ -14,7 +14,6 @@ from baichuan_cli.errors import BcliError, ExitCode
 from baichuan_cli.sizes import gigabytes
 
 if TYPE_CHECKING:
-    from baichuan_cli.hub.manifest import Manifest
     from baichuan_cli.hub.stored import StoredModel
     from baichuan_cli.hub.verify import Verification
 
@@ -104,24 +103,31 @@ def verify(name: LocalArgument, as_json: JsonOption = False) -> None:
     else:
         _say(out, name, result)
     if not result.passed:
-        if manifest:
-            _forget(manifest, {*result.missing, *result.changed})
-        raise BcliError(
-            f"{name} is not as it should be: {_summary(result)}.",
-            hint=f"Fetch again what is wrong: bcli download {manifest.name}" if manifest else "",
-            exit_code=ExitCode.INVALID,
-        )
+        if manifest is None:
+            hint = f"What to do about it: bcli models inspect {name}"
+        elif _forget(folder, {*result.missing, *result.changed}):
+            hint = f"Fetch again what is wrong: bcli download {manifest.name}"
+        else:
+            hint = f"Copy the folder again, or get the model here: bcli download {manifest.name}"
+        raise BcliError(f"{name} is not as it should be: {_summary(result)}.", hint=hint, exit_code=ExitCode.INVALID)
 
 
-def _forget(manifest: Manifest, wrong: set[str]) -> None:
-    """Take wrong files out of a stored model's record, so that it is not offered and the next download brings them."""
+def _forget(folder: Path, wrong: set[str]) -> bool:
+    """Take wrong files out of a stored model's record, so that it is not offered and the next download brings them.
+
+    Returns whether the folder is one of the store; a copy elsewhere has a record as well, which is left alone.
+    """
     from baichuan_cli.hub.store import default_store
 
-    if manifest.folder is None and wrong & set(manifest.files):
-        store = default_store()
-        files = {path: record for path, record in manifest.files.items() if path not in wrong}
-        with store.lock(manifest.name):
+    store, place = default_store(), folder.absolute()
+    if place.parent.resolve() != store.root.resolve():
+        return False
+    with store.lock(place.name):
+        manifest = store.read(place.name)  # another process may have changed it while the files were read
+        if manifest and wrong & set(manifest.files):
+            files = {path: record for path, record in manifest.files.items() if path not in wrong}
             store.write(manifest.model_copy(update={"state": "partial", "files": files}))
+    return True
 
 
 def path(name: LocalArgument) -> None:
