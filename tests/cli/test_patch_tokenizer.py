@@ -236,7 +236,8 @@ def test_a_stored_model_is_found_by_name_and_its_record_follows(bcli: Bcli, isol
     ("arguments", "code", "message"),
     [
         (["baichuan3"], 4, "error: There is no model 'baichuan3'."),
-        (["./nowhere"], 4, "error: There is no model './nowhere'."),
+        (["./nowhere"], 4, "error: There is no folder nowhere."),
+        ([__file__], 5, f"error: {__file__} is a file, not a model's folder."),
         (["baichuan2-7b-chat"], 4, "error: baichuan2-7b-chat is not on this machine."),
         (["{empty}"], 4, "error: There is no tokenizer in {empty}."),
         (["{empty}", "--revert", "--check"], 2, "error: --revert cannot be combined with --check, --diff or --fast."),

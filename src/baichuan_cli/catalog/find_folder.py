@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from baichuan_cli.catalog.catalogue import load_catalogue
-from baichuan_cli.catalog.resolve import local_folder, model_of, require_local, uncatalogued
+from baichuan_cli.catalog.checkpoint import read_checkpoint
+from baichuan_cli.catalog.resolve import is_path, local_folder, model_of, require_local, uncatalogued
 from baichuan_cli.paths import expand_home
 
 
@@ -24,5 +25,7 @@ def find_folder(name_or_path: str) -> Path:
         return folder
     if entry is None and (found := uncatalogued(name_or_path)):
         return found[1]
+    if entry is None and name_or_path and (folder.exists() or is_path(name_or_path)):
+        read_checkpoint(folder)  # says what is wrong with the path
     entry = entry or catalogue.get(name_or_path)  # says which names are near
     return local_folder(entry) or require_local(model_of(entry))

@@ -42,7 +42,7 @@ def resolve_model(name_or_path: str) -> Model:
         if found := uncatalogued(name_or_path):
             name, here = found
             return replace(read_checkpoint(here).model, name=name)
-        if name_or_path and (folder.exists() or _is_path(name_or_path)):
+        if name_or_path and (folder.exists() or is_path(name_or_path)):
             return read_checkpoint(folder).model  # says what is wrong with the folder
     return model_of(catalogue.get(name_or_path))
 
@@ -117,7 +117,7 @@ def stored_copies(store: Store, entry: Entry | BundledEntry) -> list[StoredModel
     return [stored for alias in entry.aliases if (stored := look_up(store, alias))]
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
     """Tell whether a text can only be a path; `org/name` may be a repository."""
     return text.startswith((".", "~", os.sep)) or text.count(os.sep) > 1 or text.endswith(os.sep)
 
