@@ -312,6 +312,17 @@ def test_a_registered_folder_that_is_gone(bcli: Bcli, elsewhere: Path) -> None:
     )
 
 
+def test_add_says_what_to_do_about_a_folders_own_name(bcli: Bcli, elsewhere: Path) -> None:
+    chinese = small_model(elsewhere.parent / "百川")
+    assert bcli("add", str(chinese)).stderr == (
+        "error: '百川' cannot be the name of a model.\n"
+        f"  Give it one of letters and digits: bcli models add {chinese} --name NAME\n"
+    )
+    in_gbk = small_model(elsewhere.parent / os.fsdecode("百川".encode("gbk")))
+    ran = bcli("add", str(in_gbk), "--name", "tune-2")
+    assert (ran.code, ran.stderr.splitlines()[-1]) == (2, "  Rename the folder first.")
+
+
 def test_add_refuses_a_name_that_is_taken(bcli: Bcli, store: Store, elsewhere: Path) -> None:
     downloaded(store, "tune")
     assert bcli("add", str(elsewhere), "--name", "Tune") == Ran(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,12 @@ def test_tokenizer_and_configuration_come_always() -> None:
 
 def test_hidden_files_never_come() -> None:
     assert chosen("config.json", ".bcli-manifest.json", ".git/hooks/post-checkout", include=("*",)) == {"config.json"}
+
+
+def test_a_file_whose_name_is_no_text_stays() -> None:
+    unnamed = os.fsdecode("说明.txt".encode("gbk"))
+    assert chosen("config.json", unnamed, "说明.md", include=("*",)) == {"config.json", "说明.md"}
+    assert [file.path for file in select(listing("config.json", unnamed)).left] == [unnamed]
 
 
 def test_nothing_to_fetch_is_said() -> None:

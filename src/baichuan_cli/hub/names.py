@@ -54,6 +54,11 @@ def repository_name(name: str) -> str | None:
     return repository if is_repository(repository) else None
 
 
+def is_text(path: str) -> bool:
+    """Tell whether a path is text in UTF-8, which a record can hold; names from old archives can be in GBK."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
+
+
 def is_inside(path: str) -> bool:
     """Tell whether a file's path within a repository stays within it, on every system: `a/b`, never `/a`, `../a`."""
     parts = PurePosixPath(path).parts

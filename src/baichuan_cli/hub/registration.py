@@ -10,7 +10,7 @@ from baichuan_cli.catalog.model import Model
 from baichuan_cli.catalog.schema import BundledEntry
 from baichuan_cli.errors import BcliError
 from baichuan_cli.hub.manifest import Manifest
-from baichuan_cli.hub.names import check_store_name
+from baichuan_cli.hub.names import check_store_name, is_store_name, is_text
 from baichuan_cli.hub.store import Store
 from baichuan_cli.hub.stored import inspect_folder, look_up
 from baichuan_cli.paths import expand_home
@@ -28,13 +28,22 @@ def register(store: Store, folder: Path, name: str | None = None) -> Manifest:
             and quantization, which is then used wherever that name is given.
 
     Raises:
-        BcliError: the folder is no whole checkpoint or lies in the store, or the name is taken or cannot be a name.
+        BcliError: the folder is no whole checkpoint, lies in the store or has a path that is no text, or the name is
+            taken or cannot be a name.
     """
     lies_at = expand_home(folder).resolve()
+    if not is_text(str(lies_at)):
+        raise BcliError(f"{lies_at} is not text in UTF-8, so no record can hold it.", hint="Rename the folder first.")
     model = read_checkpoint(inspect_folder(lies_at).require_usable()).model
     if lies_at.is_relative_to(store.root.resolve()):
         raise BcliError(f"{folder} is in the store already.", hint="See what is there: bcli models ls")
-    chosen = _name_for(model, check_store_name(name or folder_name(lies_at)))
+    own_name = folder_name(lies_at)
+    if not name and not is_store_name(own_name):
+        raise BcliError(
+            f"{own_name!r} cannot be the name of a model.",
+            hint=f"Give it one of letters and digits: bcli models add {folder} --name NAME",
+        )
+    chosen = _name_for(model, check_store_name(name or own_name))
     with store.lock(chosen):
         if taken := look_up(store, chosen):
             raise BcliError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from baichuan_cli.errors import BcliError, ExitCode
-from baichuan_cli.hub.names import is_inside
+from baichuan_cli.hub.names import is_inside, is_text
 from baichuan_cli.hub.source import Listing, RemoteFile
 
 _ESSENTIAL = (
@@ -79,7 +79,8 @@ def select(listing: Listing, include: Sequence[str] = (), exclude: Sequence[str]
     files = [
         file
         for file in listing.files
-        if not _is_hidden(file)
+        if is_text(file.path)
+        and not _is_hidden(file)
         and (
             _matches(file, _ESSENTIAL)
             or ((_matches(file, include) if include else _is_needed(file, listing)) and not _matches(file, exclude))
