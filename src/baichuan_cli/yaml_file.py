@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Return the file's mapping.
+    """Return the file's mapping; an empty file has an empty one.
 
     Raises:
         BcliError: there is no such file, it is not text in UTF-8, not YAML, or no mapping; the message names the
@@ -33,8 +33,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         # yaml lets these through: lists in lists a thousand deep, and dates such as 2024-13-45.
         raise _invalid(path, f"this cannot be read: {error}") from None
-    if data is None:
-        raise _invalid(path, "the file is empty")
+    if data is None:  # nothing but comments, perhaps
+        return {}
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise _invalid(path, "the file holds no settings: write lines like 'name: value'")
     return data

@@ -71,6 +71,13 @@ def test_exactly_this_is_handed_to_vllm(bcli: Bcli, vllm: FakeVllm) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["", "# settings:\n#   dtype: float16\n"])
+def test_a_config_of_comments_alone_says_nothing(bcli: Bcli, vllm: FakeVllm, isolation: Path, text: str) -> None:
+    (isolation / "config").mkdir()
+    (isolation / "config" / "config.yaml").write_text(text)
+    assert bcli("--dry-run").code == 0
+
+
 def test_a_pipe_gets_the_text_alone(bcli: Bcli, vllm: FakeVllm, isolation: Path) -> None:
     ran = bcli("--prompt", "床前明月光")
     assert ran.stdout == "，疑是地上霜。\n"

@@ -163,6 +163,12 @@ def test_assignments_name_any_setting() -> None:
             ExitCode.INVALID,
         ),
         (
+            lambda: from_config({"sampling": {"top_k": 2**31}}),
+            f"config.yaml: sampling: top_k: {2**31} is not a whole number up to 2147483647, or -1 for off.",
+            "",
+            ExitCode.INVALID,
+        ),
+        (
             lambda: from_environment({"BCLI_MAX_TOKENS": str(2**40)}),
             f"BCLI_MAX_TOKENS: '{2**40}' is not a whole number from 1 to 2147483647.",
             "",

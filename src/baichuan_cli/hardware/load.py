@@ -118,6 +118,8 @@ def _with_ancestors(file: ProfileFile, user_dir: Path) -> Sequence[tuple[Profile
                 exit_code=ExitCode.INVALID,
             )
         data = read_mapping(current.path)
+        if not data:
+            raise BcliError(f"{current.path}: the file is empty.", hint=_SEE_ONE, exit_code=ExitCode.INVALID)
         if "name" in data:
             raise BcliError(
                 f"{current.path}: name: a profile's name is the file's name, here {current.name!r}.",

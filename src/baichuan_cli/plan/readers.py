@@ -129,7 +129,7 @@ def top_k(raw: object) -> SettingValue:
     try:
         value = integer(-1, 2**31 - 1)(raw)
     except ValueError:
-        raise ValueError("a whole number, or -1 for off") from None
+        raise ValueError("a whole number up to 2147483647, or -1 for off") from None
     return -1 if value == 0 else value
 
 
