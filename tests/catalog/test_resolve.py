@@ -85,6 +85,16 @@ def test_a_name_in_the_hugging_face_cache(
     assert resolve_model("baichuan-13b-chat").path is None  # only its configuration was ever fetched
 
 
+@pytest.mark.parametrize("main", [b"\xff\xfe", b"a" * 5000, b"../../../bbbb"])
+def test_a_damaged_cache_does_no_harm(copy: Folder, isolation: Path, main: bytes) -> None:
+    repository = isolation / "huggingface" / "hub" / "models--baichuan-inc--Baichuan-13B-Chat"
+    shutil.copytree(copy.path, repository / "snapshots" / "aaaa")
+    (repository / "snapshots" / "dangling").symlink_to("nowhere")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_bytes(main)
+    assert resolve_model("baichuan-13b-chat").path == repository / "snapshots" / "aaaa"
+
+
 def test_a_damaged_copy_is_named_and_not_passed_over(copy: Folder, isolation: Path) -> None:
     stored = isolation / "data" / "models" / "baichuan-13b-chat"
     shutil.copytree(copy.path, stored)

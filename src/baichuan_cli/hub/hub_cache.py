@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from baichuan_cli import paths
@@ -18,16 +17,14 @@ def repositories() -> list[str]:
     return sorted(filter(None, map(repository_name, folders)), key=str.lower)
 
 
-def snapshots(repository: str) -> Iterator[Path]:
-    """Yield what the cache holds of a repository, named in any case: the main branch first, then the newest."""
+def snapshots(repository: str) -> list[Path]:
+    """Return what the cache holds of a repository, named in any case: the main branch first, then the newest."""
     spelling = next((each for each in repositories() if each.lower() == repository.lower()), repository)
     cached = _hub_cache() / f"{_PREFIX}{spelling.replace('/', '--')}"
     main = cached / "refs" / "main"
-    if main.is_file():
-        yield cached / "snapshots" / main.read_text(encoding="utf-8").strip()
-    snapshots = cached / "snapshots"
-    if snapshots.is_dir():
-        yield from sorted(snapshots.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+    commit = main.read_text(encoding="utf-8", errors="replace").strip() if main.is_file() else ""
+    folders = [folder for folder in cached.glob("snapshots/*") if folder.is_dir()]
+    return sorted(folders, key=lambda folder: (folder.name != commit, -folder.stat().st_mtime))
 
 
 def _hub_cache() -> Path:
