@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from baichuan_cli.catalog.catalogue import load_catalogue
 from baichuan_cli.cli.app import app
 from baichuan_cli.cli.completion import complete_model
+from baichuan_cli.cli.model_facts import rows
 from baichuan_cli.errors import BcliError, ExitCode
 from catalog.checkpoint_folder import Folder
 
@@ -154,6 +157,13 @@ def test_inspect_as_json(folder: Folder) -> None:
             "what_to_do": "Nothing to do: bcli takes the sizes from config.json.",
         }
     ]
+
+
+def test_groups_that_no_number_of_cards_can_share() -> None:
+    model = load_catalogue().model(load_catalogue().get("baichuan2-13b-chat-gptq"))  # type: ignore[arg-type]
+    assert model.quantization is not None
+    odd = replace(model, quantization=replace(model.quantization, group_size=256))
+    assert rows(odd, "")[-1] == ("tensor parallel", "none: its quantization groups do not fill its layers")
 
 
 def test_an_unknown_name_and_a_missing_folder_say_what_to_do(tmp_path: Path) -> None:

@@ -466,6 +466,19 @@ class TestTensorParallel:
         refusal = plan(model, "cuda", "0.24.0", tensor_parallel_size=size).refusals[0]
         assert refusal.message == f"tensor_parallel_size {size} cannot split this checkpoint.\n{arithmetic}"
 
+    @pytest.mark.parametrize("asked", [{}, {"tensor_parallel_size": 2}, {"tensor_parallel_size": 4}])
+    def test_groups_that_do_not_fill_a_layer(self, asked: dict[str, object]) -> None:
+        model = quantized(GPTQ_13B, group_size=256)
+        made = plan(model, "cuda", "0.24.0", cards("sm_80", 2), **asked)
+        assert made.refusals[0] == Finding(
+            "refusal",
+            "whole_groups",
+            "13696 (intermediate_size) is no multiple of the GPTQ group size 256, and vLLM loads whole groups only.",
+            "Use another checkpoint: bcli models list",
+            forceable=True,
+        )
+        assert refusals(plan(model, "cpu", "0.31.0", force=True)) == [("whole_groups", False)]
+
     def test_more_cards_than_two_machines_have(self) -> None:
         ray = {"distributed_executor_backend": "ray", "tensor_parallel_size": 32}
         assert not plan(BASE_7B, "cuda", "0.24.0", cards("sm_80", 8), **ray).refusals

@@ -120,6 +120,8 @@ def _needs(model: Model) -> list[tuple[str, str]]:
 
 def _cards(model: Model) -> str:
     sizes = [str(size) for size in tensor_parallel_sizes(model)]
+    if not sizes:
+        return "none: its quantization groups do not fill its layers"
     text = "1 card only" if sizes == ["1"] else f"{', '.join(sizes[:-1])} or {sizes[-1]} cards"
     assumed = model.quantization and model.quantization.group_size is None
     return text + (", if the group size is 128" if assumed else "")

@@ -21,7 +21,7 @@ from baichuan_cli.plan.rules.dtype import dtype
 from baichuan_cli.plan.rules.hardware import architecture, cpu_kernels, environment
 from baichuan_cli.plan.rules.machines import machines
 from baichuan_cli.plan.rules.memory import cpu_memory, memory
-from baichuan_cli.plan.rules.parallel import cards, cpu_ranks, pipeline_parallel, tensor_parallel
+from baichuan_cli.plan.rules.parallel import cards, cpu_ranks, pipeline_parallel, tensor_parallel, whole_groups
 from baichuan_cli.plan.rules.plugins import ALLOWED_PLUGINS, plugin_allowed
 from baichuan_cli.plan.rules.privacy import privacy
 from baichuan_cli.plan.rules.quantization import activation_order, gptq_on_rocm, quantization
@@ -49,6 +49,7 @@ RULES: tuple[Rule, ...] = (
     activation_order,
     dtype,
     context_length,
+    whole_groups,
     tensor_parallel,
     pipeline_parallel,
     cpu_ranks,

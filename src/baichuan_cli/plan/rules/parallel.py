@@ -16,13 +16,32 @@ from baichuan_cli.sizes import GIB
 _USUAL_CARDS = 8
 
 
+def whole_groups(draft: Draft) -> Iterator[Outcome]:
+    """Refuse quantization groups that do not fill a layer's inputs: a quantizer may leave the last one short.
+
+    vLLM itself raises, but on the CPU.
+    """
+    quantization, architecture = draft.model.quantization, draft.model.architecture
+    if splits(draft.model, 1) or quantization is None:
+        return
+    group = quantization.group_size or USUAL_GROUP_SIZE
+    widths = {"intermediate_size": architecture.intermediate_size, "hidden_size": architecture.hidden_size}
+    name, width = next((name, width) for name, width in widths.items() if width % group)
+    refusal = Forbid if draft.profile.kind == "cpu" else Refuse
+    yield refusal(
+        f"{width} ({name}) is no multiple of the {quantization.method.upper()} group size {group}, and vLLM loads"
+        " whole groups only.",
+        "Use another checkpoint: bcli models list",
+    )
+
+
 def tensor_parallel(draft: Draft) -> Iterator[Outcome]:
     """Refuse a number of cards that cannot share the model out evenly.
 
     vLLM itself raises, but for one case: on the CPU a GPTQ shard that ends within a group is silently wrong.
     """
     size = draft.tensor_parallel_size
-    if size == 1:
+    if size == 1 or not splits(draft.model, 1):
         return
     if draft.release.matches(BROKEN_TENSOR_PARALLEL):
         yield Forbid(
@@ -75,7 +94,7 @@ def possible_sizes(draft: Draft) -> tuple[int, ...]:
     if draft.release.matches(BROKEN_TENSOR_PARALLEL) or draft.profile.kind == "cpu":
         return (1,)
     most = max(1, len(draft.cards) * draft.nnodes // draft.pipeline_parallel_size) if draft.cards else _USUAL_CARDS
-    return tuple(size for size in tensor_parallel_sizes(draft.model) if size <= most)
+    return tuple(size for size in tensor_parallel_sizes(draft.model) if size <= most) or (1,)
 
 
 def pipeline_parallel(draft: Draft) -> Iterator[Outcome]:
