@@ -110,6 +110,13 @@ def test_an_unfinished_file_of_another_version_is_not_continued(hub: FakeHub, fe
     assert hub.fetched(FILE) == [""]
 
 
+def test_what_is_on_its_way_to_another_file_stays(fetching: Fetching) -> None:
+    index = fetching.partial.with_name(f"{FILE}.index.json.0123456789ab.incomplete")
+    index.write_bytes(b"{")
+    fetching()
+    assert index.exists()
+
+
 @pytest.mark.parametrize(
     ("fault", "ranges"),
     [

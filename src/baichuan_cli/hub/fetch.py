@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -20,6 +21,7 @@ from baichuan_cli.hub.source import Listing, RangeRefusedError, RemoteFile, Sour
 from baichuan_cli.hub.structure import problem_with
 
 UNFINISHED_SUFFIX = ".incomplete"
+_IDENTITY_LENGTH = 12
 
 _KEPT = "What has come so far is kept: run the same command again, or take another --source."
 BLOCK_BYTES = 1 << 18  # a broken connection costs at most this much
@@ -79,14 +81,15 @@ def fetch_file(
 def unfinished_path(target: Path, listing: Listing, file: RemoteFile) -> Path:
     """Return what a file is called until it is whole."""
     known_by = file.sha256 or file.git_sha1 or f"{listing.repository} {listing.revision} {file.size}"
-    identity = hashlib.sha256(known_by.encode()).hexdigest()[:12]
+    identity = hashlib.sha256(known_by.encode()).hexdigest()[:_IDENTITY_LENGTH]
     return target.with_name(f"{target.name}.{identity}{UNFINISHED_SUFFIX}")
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove what is left of other versions of a file."""
+    """Remove what is left of other versions of a file, but not what is on its way to `NAME.index.json`."""
+    version = re.compile(rf"{re.escape(target.name)}\.[0-9a-f]{{{_IDENTITY_LENGTH}}}{re.escape(UNFINISHED_SUFFIX)}")
     for stale in target.parent.iterdir():
-        if stale.name.startswith(f"{target.name}.") and stale.name.endswith(UNFINISHED_SUFFIX):
+        if version.fullmatch(stale.name):
             stale.unlink(missing_ok=True)
 
 
