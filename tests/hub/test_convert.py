@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -171,6 +172,20 @@ def test_a_stored_model_is_converted_as_a_whole(stored: Store) -> None:
         name: record.sha256 for name, record in manifest.files.items()
     }
     assert convert_model(stored, "tune").files == manifest.files
+
+
+def test_weights_that_turn_out_not_to_fit_stay_as_they_are(stored: Store) -> None:
+    folder = stored.folder("tune")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": config["intermediate_size"] * 2}))
+    before, names = stored.read("tune"), sorted(folder.iterdir())
+    assert before is not None
+    with pytest.raises(BcliError, match="does not fit the weights"):
+        convert_model(stored, "tune")
+    after = stored.read("tune")
+    assert after is not None
+    assert (after.files, after.state) == (before.files, "complete")
+    assert sorted(folder.iterdir()) == names
 
 
 @pytest.mark.parametrize("step", ["convert_weights", "put_in_place", "_remove"])

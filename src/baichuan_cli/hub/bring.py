@@ -105,7 +105,8 @@ def convert_model(store: Store, name: str) -> Manifest:
     A model without `.bin` weights is left as it is. Hold the store's lock on the name meanwhile.
 
     Raises:
-        BcliError: a file holds something else than tensors; the model is as it was.
+        BcliError: a file holds something else than tensors, or they do not fit the configuration; the model is as it
+            was.
     """
     manifest, folder = store.read(name), store.folder(name)
     assert manifest is not None  # it has just been downloaded
@@ -118,9 +119,14 @@ def convert_model(store: Store, name: str) -> Manifest:
     # From here to the end a kill leaves a partial model, which the next download mends.
     store.write(manifest.model_copy(update={"state": "partial", "files": both}))
     put_in_place(folder, records)
+    try:
+        read_checkpoint(folder)  # shapes show only now: a pickle is not looked into
+    except BcliError:
+        _remove(folder, set(records))
+        store.write(manifest)
+        raise
     store.write(manifest.model_copy(update={"state": "partial", "files": files}))
     _remove(folder, replaced)
-    read_checkpoint(folder)
     return store.write(manifest.model_copy(update={"state": "complete", "files": files}))
 
 
