@@ -247,6 +247,12 @@ def test_cards_that_share_the_model_are_named(bcli: Bcli, hub: FakeHub) -> None:
     )
 
 
+def test_another_machine_is_judged_by_a_vllm_that_runs_there(bcli: Bcli, hub: FakeHub) -> None:
+    hub.add("TheBloke/Baichuan2-13B-Chat-GPTQ", FILES)
+    ran = bcli("baichuan2-13b-chat-gptq", "--dry-run", "--profile", "k100")
+    assert "memory  k100 profile, float16: 8.5 GiB weights + 3.1 GiB KV (4,096 tokens), fits\n" in ran.stdout
+
+
 def test_auto_moves_on_and_says_why(bcli: Bcli, hub: FakeHub) -> None:
     hub.api_faults = [Fault(status=500)] * 3
     first_line = bcli("baichuan-7b").stderr.splitlines()[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli.catalog.catalogue import load_catalogue
 from baichuan_cli.catalog.memory import kv_cache_bytes, weight_memory_bytes
-from baichuan_cli.cli.planning import Wishes, make_plan
+from baichuan_cli.cli.planning import Wishes, make_grounded_plan
 from baichuan_cli.sizes import gibibytes, gigabytes
 
 if TYPE_CHECKING:
@@ -88,11 +88,14 @@ def _fitting(model: Model, profile: str | None) -> list[Model]:
 
 def _judge(model: Model, profile: str | None) -> Verdict:
     from baichuan_cli.engine.installed import installed_release
-    from baichuan_cli.plan.releases import NEWEST
+    from baichuan_cli.plan.releases import NEWEST, newest_within
 
     # A model can be fetched on a machine that has no vLLM; the newest release stands in.
-    release = None if installed_release() else NEWEST
-    plan = make_plan(Wishes(model=model, profile=profile, vllm_version=release), purpose="offline").plan
+    wishes = Wishes(model=model, profile=profile, vllm_version=None if installed_release() else NEWEST)
+    grounded = make_grounded_plan(wishes, purpose="offline")
+    plan, runs = grounded.plan, grounded.profile.hardware.vllm
+    if not plan.release.matches(runs):  # it is about another machine, with a vLLM of its own
+        plan = make_grounded_plan(replace(wishes, vllm_version=newest_within(runs)), purpose="offline").plan
     dtype, cards = str(plan.settings["dtype"].value), _whole(plan, "tensor_parallel_size")
     tokens = _whole(plan, "max_model_len")
     return Verdict(

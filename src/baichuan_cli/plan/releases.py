@@ -76,6 +76,13 @@ _LIMITED: Mapping[str, str] = {
 _NO_ARGUMENT = frozenset({"attention_backend"})
 
 
+def newest_within(limits: str) -> str:
+    """Return the newest line of releases that bcli knows in a range, such as 0.5; the newest of all where none is."""
+    newest, oldest = (int(release.split(".")[1]) for release in (NEWEST, OLDEST))
+    lines = (f"0.{minor}" for minor in range(newest, oldest - 1, -1))
+    return next((line for line in lines if Release.parse(line).matches(limits)), NEWEST)
+
+
 def takes_generation_config(release: Release) -> bool:
     """Tell whether a server takes sampling defaults: vLLM itself, or the module that bcli starts it with."""
     return release.matches(GENERATION_CONFIG) or not release.matches(PLUGINS)
