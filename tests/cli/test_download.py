@@ -20,6 +20,7 @@ from baichuan_cli.cli.download_progress import listening
 from baichuan_cli.cli.output import Output
 from baichuan_cli.demo import demo_path
 from baichuan_cli.errors import BcliError, ExitCode
+from baichuan_cli.hardware.detect import detect
 from baichuan_cli.hub import bring
 from baichuan_cli.hub.source import RemoteFile
 from baichuan_cli.hub.store import default_store
@@ -236,6 +237,17 @@ def test_no_fit_is_a_warning_with_what_would_fit(bcli: Bcli, hub: FakeHub) -> No
         "  These fit: baichuan2-7b-chat (15.0 GB), baichuan2-13b-chat-gptq-4bit-32g (9.9 GB), "
         "baichuan2-7b-chat-gptq-int4 (5.4 GB)\n"
     )
+
+
+def test_the_machine_is_looked_at_once_for_all_models(
+    bcli: Bcli, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    detection = detect()
+    monkeypatch.setattr("baichuan_cli.hardware.detect.detect", lambda: looked.append(1) or detection)
+    hub.add("baichuan-inc/Baichuan2-13B-Chat", FILES)
+    assert "These fit: " in bcli("baichuan2-13b-chat", "--dry-run").stderr
+    assert looked == [1]
 
 
 def test_cards_that_share_the_model_are_named(bcli: Bcli, hub: FakeHub) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from baichuan_cli.catalog.catalogue import load_catalogue
 from baichuan_cli.catalog.memory import kv_cache_bytes, weight_memory_bytes
-from baichuan_cli.cli.planning import Wishes, make_grounded_plan
+from baichuan_cli.cli.planning import Wishes, ground
 from baichuan_cli.sizes import gibibytes, gigabytes
 
 if TYPE_CHECKING:
     from baichuan_cli.catalog.model import Model
+    from baichuan_cli.hardware.detect import Detection
     from baichuan_cli.plan.model import Finding, Plan
 
 
@@ -62,10 +63,15 @@ def judge(model: Model, profile: str | None) -> Verdict:
     Raises:
         BcliError: the profile or the configuration cannot be used.
     """
-    verdict = _judge(model, profile)
+    from baichuan_cli.hardware.detect import detect
+
+    detection = detect()
+    verdict = _judge(model, profile, detection)
     if not any(refusal.rule in _ABOUT_SIZE for refusal in verdict.refusals):
         return verdict
-    fitting = ", ".join(f"{each.name} ({gigabytes(each.weight_bytes)})" for each in _fitting(model, profile))
+    fitting = ", ".join(
+        f"{each.name} ({gigabytes(each.weight_bytes)})" for each in _fitting(model, profile, detection)
+    )
     return replace(
         verdict,
         refusals=tuple(
@@ -77,25 +83,26 @@ def judge(model: Model, profile: str | None) -> Verdict:
     )
 
 
-def _fitting(model: Model, profile: str | None) -> list[Model]:
+def _fitting(model: Model, profile: str | None, detection: Detection) -> list[Model]:
     """Return the largest models of the catalogue that fit, chat models for one that is."""
     catalogue = load_catalogue()
     models = (catalogue.model(entry) for entry in catalogue.entries)
     alike = [each for each in models if bool(each.chat_family) == bool(model.chat_family)]
     by_size = sorted(alike, key=lambda each: -each.weight_bytes)
-    return list(islice((each for each in by_size if _judge(each, profile).fits), _NAMED))
+    return list(islice((each for each in by_size if _judge(each, profile, detection).fits), _NAMED))
 
 
-def _judge(model: Model, profile: str | None) -> Verdict:
+def _judge(model: Model, profile: str | None, detection: Detection) -> Verdict:
     from baichuan_cli.engine.installed import installed_release
     from baichuan_cli.plan.releases import NEWEST, newest_within
 
     # A model can be fetched on a machine that has no vLLM; the newest release stands in.
     wishes = Wishes(model=model, profile=profile, vllm_version=None if installed_release() else NEWEST)
-    grounded = make_grounded_plan(wishes, purpose="offline")
+    grounded = ground(wishes, detection, detection.machine, "offline")
     plan, runs = grounded.plan, grounded.profile.hardware.vllm
     if not plan.release.matches(runs):  # it is about another machine, with a vLLM of its own
-        plan = make_grounded_plan(replace(wishes, vllm_version=newest_within(runs)), purpose="offline").plan
+        wishes = replace(wishes, vllm_version=newest_within(runs))
+        plan = ground(wishes, detection, detection.machine, "offline").plan
     dtype, cards = str(plan.settings["dtype"].value), _whole(plan, "tensor_parallel_size")
     tokens = _whole(plan, "max_model_len")
     return Verdict(
