@@ -9,7 +9,16 @@ import pytest
 
 from baichuan_cli.bench.probe import Probe, Step, disagreement
 from baichuan_cli.bench.record import ModelRecord, Record, metric, now
-from baichuan_cli.bench.tune import Measured, Settings, Trial, candidates, chosen_settings, goal_change, search
+from baichuan_cli.bench.tune import (
+    SIZES,
+    Measured,
+    Settings,
+    Trial,
+    candidates,
+    chosen_settings,
+    goal_change,
+    search,
+)
 from baichuan_cli.bench.tuned_profile import tuned_profile
 from baichuan_cli.catalog.resolve import resolve_model
 from baichuan_cli.hardware.load import load_profile
@@ -51,13 +60,20 @@ def plan_for(profile: str, version: str = "0.26.0", model: str = "baichuan2-7b")
 
 
 def test_on_a_cpu_nothing_is_tried_that_it_does_not_have() -> None:
-    found = candidates(*plan_for("cpu", "0.24.0"), "throughput")
+    found = candidates(*plan_for("cpu", "0.24.0"), "throughput", 64)
     assert set(found) == {"enforce_eager", "max_num_seqs", "max_num_batched_tokens", "block_size"}
     assert found["enforce_eager"] == (False,)  # what the plan has already is left out
 
 
+@pytest.mark.parametrize(
+    ("prompts", "sizes"), [(1, (32,)), (32, (32,)), (33, (32, 64)), (64, (32, 64)), (1000, SIZES)]
+)
+def test_no_more_places_are_tried_than_there_are_prompts(prompts: int, sizes: tuple[int, ...]) -> None:
+    assert candidates(*plan_for("cuda"), "throughput", prompts)["max_num_seqs"] == sizes
+
+
 def test_on_cuda_backends_and_formats_are_tried() -> None:
-    found = candidates(*plan_for("cuda"), "latency")
+    found = candidates(*plan_for("cuda"), "latency", 1)
     assert found["attention_backend"] == ("FLASH_ATTN", "FLASHINFER", "TRITON_ATTN")
     assert "max_num_seqs" not in found  # one request at a time does not depend on it
     assert found["enforce_eager"] == (True,)
@@ -65,9 +81,9 @@ def test_on_cuda_backends_and_formats_are_tried() -> None:
 
 def test_on_cuda_the_kernels_for_gptq_are_tried() -> None:
     four_bit = "baichuan2-7b-chat-gptq"
-    assert candidates(*plan_for("cuda", model=four_bit), "latency")["linear_backend"] == ("marlin", "machete")
-    assert "linear_backend" not in candidates(*plan_for("cuda", "0.21.0", four_bit), "latency")
-    assert "linear_backend" not in candidates(*plan_for("cuda"), "latency")
+    assert candidates(*plan_for("cuda", model=four_bit), "latency", 1)["linear_backend"] == ("marlin", "machete")
+    assert "linear_backend" not in candidates(*plan_for("cuda", "0.21.0", four_bit), "latency", 1)
+    assert "linear_backend" not in candidates(*plan_for("cuda"), "latency", 1)
 
 
 def engine(speeds: Mapping[str, float], *, probe: Probe = SURE, broken: str = "") -> object:

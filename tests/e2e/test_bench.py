@@ -10,6 +10,7 @@ import pytest
 
 from baichuan_cli.bench.points import read_points
 from baichuan_cli.bench.record import Record, read_records
+from baichuan_cli.hardware.load import load_profile
 
 pytestmark = pytest.mark.engine
 
@@ -88,3 +89,24 @@ def test_throughput(tmp_path: Path) -> None:
     assert record.ceiling.bandwidth_from == "measured here: the faster of reading and copying"
     assert not [mark for mark in record.marks if "busy" not in mark]
     assert record.environment["packages"]["torch"]
+
+
+def test_tuning_writes_a_faster_profile(tmp_path: Path) -> None:
+    slow, tuned = tmp_path / "slow.yaml", tmp_path / "tuned.yaml"
+    slow.write_text(
+        "extends: cpu\ntitle: One at a time\nsettings: {max_num_seqs: {value: 1, because: a test}}\n", encoding="utf-8"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "baichuan_cli", "bench", "tune", "--profile", str(slow), "--only", "max_num_seqs"),
+            *("--num-prompts", "16", "--input-len", "8", "--output-len", "16", "--repeats", "4"),
+            *("--output", str(tuned)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tuned}\n"
+    assert "\n[1/1] max_num_seqs=32 +" in done.stderr
+    assert load_profile(str(tuned), user_dir=tmp_path).settings["max_num_seqs"].value == 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,9 @@ Goal = Literal["throughput", "latency"]
 
 #: The metric that each goal is about.
 METRICS: Mapping[Goal, str] = {"throughput": "output_tokens_per_s", "latency": "run_s"}
+
+#: Of `max_num_seqs`.
+SIZES = (32, 64, 128, 256, 512)
 
 Settings = Mapping[str, "Scalar"]
 
@@ -64,10 +68,11 @@ class Trial:
         return f"{self.name}={show(self.value)}{measured}: {self.outcome}"
 
 
-def candidates(plan: Plan, profile: Profile, goal: Goal) -> dict[str, tuple[Scalar, ...]]:
+def candidates(plan: Plan, profile: Profile, goal: Goal, num_prompts: int) -> dict[str, tuple[Scalar, ...]]:
     """Return the values that may be faster on this hardware and release, in the order in which they are tried.
 
-    What the plan has already is left out. One request at a time does not depend on how many may run together.
+    What the plan has already is left out. One request at a time does not depend on how many may run together, and
+    nothing depends on room for more than there are.
     """
     gpu = profile.kind != "cpu"
     found: dict[str, tuple[Scalar, ...]] = {"enforce_eager": (True, False)}
@@ -78,7 +83,7 @@ def candidates(plan: Plan, profile: Profile, goal: Goal) -> dict[str, tuple[Scal
     if gptq and profile.kind == "cuda" and plan.release.matches(LINEAR_BACKEND):
         found["linear_backend"] = ("marlin", "machete")
     if goal == "throughput":
-        found["max_num_seqs"] = (32, 64, 128, 256, 512)
+        found["max_num_seqs"] = SIZES[: bisect_left(SIZES, num_prompts) + 1]
         found["max_num_batched_tokens"] = (2048, 4096, 8192, 16384)
     found["block_size"] = (16, 32) if gpu else (32, 64, 128)  # CPU attention takes multiples of 32
     if "fp8" in profile.quantizations_at(plan.release) and plan.model.quantization is None:

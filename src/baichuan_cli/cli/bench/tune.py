@@ -64,12 +64,13 @@ def tune(
     aim = _goal(goal)
     grounded = plan_benchmark(wishes, out, temperature=0.0, prefix_cache=False)
     plan, profile = grounded.plan, grounded.profile
-    wanted = Wanted(input_len=input_len, output_len=output_len, num_prompts=num_prompts or _PROMPTS[aim])
+    num_prompts = num_prompts or _PROMPTS[aim]
+    wanted = Wanted(input_len=input_len, output_len=output_len, num_prompts=num_prompts)
     choose(wanted, plan)  # what cannot be measured is refused before anything is loaded
     path = output or Path(f"{profile.name}-{aim}.yaml")
     if path.exists():
         raise BcliError(f"{path} exists.", hint="Give another --output.", exit_code=ExitCode.OUTPUT)
-    values = _values(candidates(plan, profile, aim), wishes, only)
+    values = _values(candidates(plan, profile, aim, num_prompts), wishes, only)
     total = sum(map(len, values.values()))
     out.note(f"{total} {'value' if total == 1 else 'values'} of {', '.join(values)}; each starts an engine")
 
