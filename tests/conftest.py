@@ -18,6 +18,11 @@ from fakes.hub import FakeHub, running_hub
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of an engine wait for one another at every product. On cores that another worker keeps busy that made
+    # engines four times slower than with one thread.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let one worker start all engines, since two at a time have too little memory, and keep each file together."""
@@ -29,12 +34,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def isolation(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def isolation(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Path:
     """Give bcli an empty BCLI_HOME and a terminal of 80 columns without colour; return that home."""
     home = tmp_path_factory.mktemp("bcli-home")
     for name in list(os.environ):
         if name.startswith(("BCLI_", "VLLM_", "HF_")):
             monkeypatch.delenv(name)
+    if not request.node.get_closest_marker("engine"):  # plans tell what is set
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("BCLI_HOME", str(home))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
