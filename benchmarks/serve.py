@@ -34,6 +34,7 @@ from cpu_profile import CONFIG
 
 from baichuan_cli.demo import demo_path
 from baichuan_cli.engine.client import Client
+from baichuan_cli.engine.log import end_of
 from baichuan_cli.engine.ports import free_port
 from baichuan_cli.engine.readiness import healthy, require_answer
 
@@ -71,25 +72,26 @@ def running(way: Way) -> Iterator[tuple[str, float]]:
     url = f"http://127.0.0.1:{port}/v1"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", **way.environment}
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [*way.command, "--port", str(port)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        while not healthy(url):
-            assert process.poll() is None, f"{way.command} ended"
-            time.sleep(0.05)
-        require_answer(url, "demo", None)
-        yield url, time.perf_counter() - started
-    finally:
-        process.terminate()
-        process.wait(30)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what a bare server leaves behind
+    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+        process = subprocess.Popen(
+            [*way.command, "--port", str(port)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            while not healthy(url):
+                assert process.poll() is None, end_of(Path(log.name))
+                time.sleep(0.05)
+            require_answer(url, "demo", None, Path(log.name))
+            yield url, time.perf_counter() - started
+        finally:
+            process.terminate()
+            process.wait(30)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what a bare server leaves behind
 
 
 async def tokens_per_second(url: str, rounds: int) -> float:
