@@ -7,7 +7,7 @@ demo: set-up            ## generate with the bundled model
 	$(BIN)/bcli generate --prompt 床前明月光
 
 test: check             ## every check and test, real vLLM included
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not quiet"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not quiet" --durations=15
 	$(BIN)/pytest -m quiet
 
 fast: check             ## the tests that do not start vLLM

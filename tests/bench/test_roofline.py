@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from baichuan_cli.bench.roofline import Load, prefill_operations
+from baichuan_cli.bench.record import ModelRecord, Record, SettingRecord, Value, now
+from baichuan_cli.bench.roofline import Load, prefill_operations, what_to_check
 from baichuan_cli.catalog.resolve import resolve_model
 
 SHAPES = {"baichuan-7b": (13.48, 115), "baichuan2-7b": (13.98, 111), "baichuan-13b-base": (25.87, 60)}
@@ -46,3 +49,34 @@ def test_attention_grows_with_the_square() -> None:
     head = 2 * architecture.vocab_size * architecture.hidden_size
     assert extra + head == 2 * 32 * 4096 * (2000**2 - 2 * 1000**2)
     assert prefill_operations(architecture, 1) == linear + head + 2 * 32 * 4096
+
+
+@pytest.mark.parametrize(
+    ("settings", "cards", "told"),
+    [
+        ({"enforce_eager": True}, [], "try --no-enforce-eager; what else runs on these cores"),
+        (
+            {"enforce_eager": True},
+            [{"clocks.sm": "1200"}],
+            "try --no-enforce-eager; clocks and power limit (recorded in the run)",
+        ),
+        ({"attention_backend": "TRITON_ATTN"}, [{}], "clocks and power limit; attention backend TRITON_ATTN"),
+        (
+            {"dtype": "float32"},
+            [],
+            "float32 moves twice the bytes: try --dtype bfloat16 or float16; what else runs on these cores",
+        ),
+    ],
+)
+def test_what_to_check_first(settings: Mapping[str, Value], cards: list[dict[str, str]], told: str) -> None:
+    usual: Mapping[str, Value] = {"enforce_eager": False, "dtype": "bfloat16", "attention_backend": None}
+    record = Record(
+        kind="throughput",
+        started=now(),
+        model=ModelRecord(name="demo"),
+        shape={},
+        environment={"accelerators": cards},
+        settings={name: SettingRecord(value=value, source="--set") for name, value in {**usual, **settings}.items()},
+        metrics=(),
+    )
+    assert what_to_check(record, prefill=False) == told

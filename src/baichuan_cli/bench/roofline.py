@@ -17,6 +17,7 @@ from baichuan_cli.catalog.model import DTYPE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from baichuan_cli.bench.record import Record
     from baichuan_cli.catalog.model import Architecture, Model
     from baichuan_cli.plan.model import Plan
 
@@ -87,14 +88,20 @@ def prefill_operations(architecture: Architecture, tokens: int) -> int:
     return 2 * architecture.linear_parameters * tokens + attention + head
 
 
-def what_to_check(plan: Plan, *, prefill: bool) -> str:
+def what_to_check(record: Record, *, prefill: bool) -> str:
     """Return what to look at first where a share lies below the expected band."""
+    settings, cards = record.settings, record.environment["accelerators"]
     checks = []
-    if plan.settings["enforce_eager"].value and not prefill:
+    if settings["enforce_eager"].value and not prefill:
         checks.append("try --no-enforce-eager")
-    if plan.settings["dtype"].value == "float32" and not plan.settings["dtype"].source.startswith("profile"):
+    if settings["dtype"].value == "float32" and not settings["dtype"].source.startswith("profile"):
         checks.append("float32 moves twice the bytes: try --dtype bfloat16 or float16")
-    checks.append("clocks and power limit (recorded in the run)")
-    if plan.settings["attention_backend"].value is not None:
-        checks.append(f"attention backend {plan.settings['attention_backend'].value}")
+    if not cards:
+        checks.append("what else runs on these cores")
+    elif "clocks.sm" in cards[0]:
+        checks.append("clocks and power limit (recorded in the run)")
+    else:
+        checks.append("clocks and power limit")
+    if (backend := settings["attention_backend"].value) is not None:
+        checks.append(f"attention backend {backend}")
     return "; ".join(checks[:2])

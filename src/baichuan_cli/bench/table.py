@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from baichuan_cli.bench.roofline import EXPECTED_MBU, EXPECTED_MFU
+from baichuan_cli.bench.roofline import EXPECTED_MBU, EXPECTED_MFU, what_to_check
 
 if TYPE_CHECKING:
     from baichuan_cli.bench.record import Metric, Record
@@ -109,12 +109,8 @@ def _interval(low: float | None, high: float | None) -> str:
     return f"{'' if low is None else number(low)}–{'' if high is None else number(high)}"
 
 
-def roofline_lines(record: Record, advice: dict[str, str]) -> list[str]:
-    """Return a line for each share of the hardware's ceiling, with the expected band and what to check outside it.
-
-    Args:
-        advice: what to check first, by the metric's name.
-    """
+def roofline_lines(record: Record) -> list[str]:
+    """Return a line for each share of the hardware's ceiling, with the expected band and what to check below it."""
     lines = []
     for metric in record.metrics:
         if metric.name not in ("decode_mbu", "prefill_mfu"):
@@ -130,7 +126,7 @@ def roofline_lines(record: Record, advice: dict[str, str]) -> list[str]:
             f"{NAMES[metric.name]}{where} {number(mean, '1')} {of}, expected {100 * band[0]:.0f}–{100 * band[1]:.0f} %"
         )
         if mean < band[0]:
-            line += f": {advice[metric.name]}"
+            line += f": {what_to_check(record, prefill=metric.name == 'prefill_mfu')}"
         elif mean > 1:
             line += ": above the ceiling, so this ceiling does not bound it"
         lines.append(line)

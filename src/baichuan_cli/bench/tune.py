@@ -86,7 +86,9 @@ def candidates(plan: Plan, profile: Profile, goal: Goal, num_prompts: int) -> di
         found["max_num_seqs"] = SIZES[: bisect_left(SIZES, num_prompts) + 1]
         found["max_num_batched_tokens"] = (2048, 4096, 8192, 16384)
     found["block_size"] = (16, 32) if gpu else (32, 64, 128)  # CPU attention takes multiples of 32
-    if "fp8" in profile.quantizations_at(plan.release) and plan.model.quantization is None:
+    size = plan.settings["tensor_parallel_size"].value
+    assert isinstance(size, int)
+    if "fp8" in profile.quantizations_at(plan.release, size) and plan.model.quantization is None:
         found["quantization"] = ("fp8",)
         if gpu:
             found["kv_cache_dtype"] = ("fp8",)

@@ -158,7 +158,7 @@ class Profile(_Strict):
                 merged.update(condition.environment)
         return merged
 
-    def quantizations_at(self, release: Release, tensor_parallel_size: int = 1) -> tuple[str, ...]:
+    def quantizations_at(self, release: Release, tensor_parallel_size: int) -> tuple[str, ...]:
         """Return the quantization methods that work, for a release and a number of cards."""
         extra = tuple(
             name

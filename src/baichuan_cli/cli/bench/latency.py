@@ -62,4 +62,4 @@ def latency(
         shown.status(f"{repeats} batches each of {', '.join(map(str, sizes))} …"),
     ):
         record = session.latency(chosen.workload, sizes, repeats=repeats, warmup=warmup)
-    finish(record, path, out, [percentile_table(record.metrics)], grounded.plan)
+    finish(record, path, out, [percentile_table(record.metrics)])

@@ -114,14 +114,9 @@ def _next_free(stem: str, suffix: str) -> Path:
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]  # columns and rows
 
 
-def finish(record: Record, path: Path, out: Output, tables: Sequence[Table], plan: Plan | None = None) -> None:
-    """Write the run's file, and show its numbers, what they mean and where they are.
-
-    Args:
-        plan: of the engine that was measured against its ceiling; None where there is no such comparison.
-    """
+def finish(record: Record, path: Path, out: Output, tables: Sequence[Table]) -> None:
+    """Write the run's file, and show its numbers, what they mean and where they are."""
     from baichuan_cli.bench.record import write_record
-    from baichuan_cli.bench.roofline import what_to_check
     from baichuan_cli.bench.table import definitions, roofline_lines
 
     write_record(path, record)
@@ -130,10 +125,8 @@ def finish(record: Record, path: Path, out: Output, tables: Sequence[Table], pla
         return
     for columns, rows in tables:
         out.table(columns, rows)
-    if plan is not None:
-        advice = {"decode_mbu": what_to_check(plan, prefill=False), "prefill_mfu": what_to_check(plan, prefill=True)}
-        for line in roofline_lines(record, advice):
-            out.text(line)
+    for line in roofline_lines(record):
+        out.text(line)
     for mark in record.marks:
         out.warning(mark)
     for line in definitions(record.metrics):

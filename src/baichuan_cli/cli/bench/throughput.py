@@ -80,7 +80,7 @@ def throughput(
     ):
         record = session.throughput(chosen.workload, chosen.num_prompts, repeats=repeats, warmup=warmup)
     runs = f"{repeats} {'run' if repeats == 1 else 'runs'} after {warmup} warm-up"
-    finish(record, path, out, [((*RUN_COLUMNS, f"({runs})"), run_rows(record.metrics))], grounded.plan)
+    finish(record, path, out, [((*RUN_COLUMNS, f"({runs})"), run_rows(record.metrics))])
 
 
 def _refuse_options_in_front(context: typer.Context) -> None:
