@@ -25,7 +25,7 @@ from pathlib import Path
 
 from set_up import OPTIONAL_COMPANIONS, PYTORCH_CPU_INDEX, ROOT
 
-RELEASES = ("0.23.0", "0.26.0", "0.28.0", "0.30.0", "0.32.0")
+RELEASES = ("0.23.0", "0.24.0", "0.25.1", "0.26.0", "0.28.0", "0.30.0", "0.32.0")
 DOCUMENT = ROOT / "docs" / "compatibility.md"
 START, END = "<!-- releases -->", "<!-- /releases -->"
 CONTRACT = ("tests/plan/test_render.py", "tests/plan/test_serving.py", "tests/plan/test_names.py")
