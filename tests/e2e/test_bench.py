@@ -99,7 +99,7 @@ def test_tuning_writes_a_faster_profile(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "baichuan_cli", "bench", "tune", "--profile", str(slow), "--only", "max_num_seqs"),
-            *("--num-prompts", "16", "--input-len", "8", "--output-len", "16", "--repeats", "4"),
+            *("--num-prompts", "8", "--input-len", "8", "--output-len", "8", "--repeats", "4"),
             *("--output", str(tuned)),
         ],
         capture_output=True,
