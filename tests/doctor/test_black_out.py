@@ -41,6 +41,7 @@ def test_a_users_name_is_gone_from_every_word(before: str, name: str, after: str
 
 @given(st.sampled_from(["/home/", "/root/", "/data/people/", "/Users/", "/"]), NAMES, NOISE)
 def test_a_home_folder_is_gone(parent: str, name: str, after: str) -> None:
+    assume(name not in ("in", "and"))  # words of the text below
     home = f"{parent}{name}"
     private = private_of({}, user="root", home=home, host="")
 

@@ -104,8 +104,8 @@ def black_out(text: str, private: Private) -> str:
 
 
 def _word(name: str) -> re.Pattern[str]:
-    """Return a pattern for a name that stands by itself, or between signs as in `zhang_models`."""
-    return re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", re.I)
+    """Return a pattern for a name that stands by itself, or between signs as in `zhang_models`, once or repeated."""
+    return re.compile(rf"(?<![^\W_])(?:{re.escape(name)})+(?![^\W_])", re.I)
 
 
 def _longest_first(texts: list[str]) -> tuple[str, ...]:

@@ -52,11 +52,11 @@ class Arrivals:
 
     def _ramped(self, done: float) -> float:
         """Return at which share of the time a share of the requests has come, with a rate that changes evenly."""
-        if self.final_rate is None or self.final_rate == self.rate:
+        if self.final_rate is None:
             return done
         first, growth = self.rate / self.mean_rate, (self.final_rate - self.rate) / self.mean_rate
-        # first * t + growth / 2 * t² = done
-        return (math.sqrt(first**2 + 2 * growth * done) - first) / growth
+        # first * t + growth / 2 * t² = done, solved without dividing by the growth, which may be tiny
+        return 2 * done / (math.sqrt(first**2 + 2 * growth * done) + first)
 
 
 def _gaps(count: int, burstiness: float, draw: random.Random) -> list[float]:
