@@ -389,6 +389,12 @@ def test_tune_refuses_what_makes_no_sense(
     assert message in ran.stderr.splitlines()
 
 
+def test_tune_refuses_a_place_for_its_profile_before_it_measures(bcli: Bcli, vllm: FakeVllm) -> None:
+    ran = bcli("tune", "--output", "nowhere/mine.yaml")
+    assert (ran.code, ran.stderr.splitlines()[-1]) == (ExitCode.OUTPUT, "error: There is no folder nowhere.")
+    assert vllm.llm_arguments == {}
+
+
 def _place(lines: list[str], start: str) -> int:
     return next(number for number, line in enumerate(lines) if line.startswith(start))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from baichuan_cli.cli.bench.offline import choose, plan_benchmark
+from baichuan_cli.cli.bench.offline import choose, plan_benchmark, run_path
 from baichuan_cli.cli.bench.options import InputLenOption, OutputLenOption
 from baichuan_cli.cli.bench.ranges import words
 from baichuan_cli.cli.engine_options import takes_engine
@@ -67,7 +67,7 @@ def tune(
     num_prompts = num_prompts or _PROMPTS[aim]
     wanted = Wanted(input_len=input_len, output_len=output_len, num_prompts=num_prompts)
     choose(wanted, plan)  # what cannot be measured is refused before anything is loaded
-    path = output or Path(f"{profile.name}-{aim}.yaml")
+    path = run_path(output or Path(f"{profile.name}-{aim}.yaml"), profile.name, ".yaml")
     if path.exists():
         raise BcliError(f"{path} exists.", hint="Give another --output.", exit_code=ExitCode.OUTPUT)
     values = _values(candidates(plan, profile, aim, num_prompts), wishes, only)
