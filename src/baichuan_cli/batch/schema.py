@@ -13,12 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 
 from baichuan_cli.batch.item import Endpoint, Message
+from baichuan_cli.plan.readers import LARGEST
 from baichuan_cli.similar import similar
 
 _LONGEST_SHOWN_VALUE = 60  # characters; a reason stays on one line of a terminal
-
-#: vLLM's processes pass on 64 bits and its tensors hold 32; what is larger ends the engine, and with it the batch.
-_MOST = 2**31 - 1
 
 
 def _one_prompt(value: object) -> str | tuple[int, ...]:
@@ -99,17 +97,17 @@ class _Strict(BaseModel):
 
 
 class _Sampling(_Strict):
-    max_tokens: Annotated[int, Field(ge=1, le=_MOST)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, le=_MOST)] | None = None
-    min_tokens: Annotated[int, Field(ge=0, le=_MOST)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    min_tokens: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=-1, le=_MOST)] | None = None
+    top_k: Annotated[int, Field(ge=-1, le=LARGEST)] | None = None
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Annotated[int, Field(ge=1, le=16384)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Annotated[list[Annotated[str, Field(min_length=1)]] | None, BeforeValidator(_listed)] = None
-    stop_token_ids: list[Annotated[int, Field(ge=0, le=_MOST)]] | None = None
+    stop_token_ids: list[Annotated[int, Field(ge=0, le=LARGEST)]] | None = None
     ignore_eos: bool | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None

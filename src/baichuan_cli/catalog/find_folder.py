@@ -25,7 +25,7 @@ def find_folder(name_or_path: str) -> Path:
         return folder
     if entry is None and (found := uncatalogued(name_or_path)):
         return found[1]
-    if entry is None and name_or_path and (folder.exists() or is_path(name_or_path)):
+    if entry is None and is_path(name_or_path):
         read_checkpoint(folder)  # says what is wrong with the path
     entry = entry or catalogue.get(name_or_path)  # says which names are near
     return local_folder(entry) or require_local(model_of(entry))

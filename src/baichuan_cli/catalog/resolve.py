@@ -42,7 +42,7 @@ def resolve_model(name_or_path: str) -> Model:
         if found := uncatalogued(name_or_path):
             name, here = found
             return replace(read_checkpoint(here).model, name=name)
-        if name_or_path and (folder.exists() or is_path(name_or_path)):
+        if is_path(name_or_path):
             return read_checkpoint(folder).model  # says what is wrong with the folder
     return model_of(catalogue.get(name_or_path))
 
@@ -118,8 +118,9 @@ def stored_copies(store: Store, entry: Entry | BundledEntry) -> list[StoredModel
 
 
 def is_path(text: str) -> bool:
-    """Tell whether a text can only be a path; `org/name` may be a repository."""
-    return text.startswith((".", "~", os.sep)) or text.count(os.sep) > 1 or text.endswith(os.sep)
+    """Tell whether a text is a path: spelt as one, or something lies there. `org/name` may be a repository."""
+    spelt = text.startswith((".", "~", os.sep)) or text.count(os.sep) > 1 or text.endswith(os.sep)
+    return spelt or (text != "" and expand_home(text).exists())
 
 
 def _first_with_weights(folders: Iterable[Path]) -> Path | None:

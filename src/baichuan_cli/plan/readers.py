@@ -12,6 +12,9 @@ from baichuan_cli.similar import did_you_mean, similar
 #: Turns what a person wrote into a value, or raises ValueError with what was expected.
 Reader = Callable[[object], SettingValue]
 
+#: vLLM's processes pass on 64 bits and its tensors hold 32: a larger number ends the engine, and with it a batch.
+LARGEST = 2**31 - 1
+
 _YES = ("true", "yes", "on", "1")
 _NO = ("false", "no", "off", "0")
 
@@ -127,9 +130,9 @@ def or_none(reader: Reader) -> Reader:
 def top_k(raw: object) -> SettingValue:
     """Read top_k; 0 and -1 both mean off, and -1 is the one spelling that every vLLM release accepts."""
     try:
-        value = integer(-1, 2**31 - 1)(raw)
+        value = integer(-1, LARGEST)(raw)
     except ValueError:
-        raise ValueError("a whole number up to 2147483647, or -1 for off") from None
+        raise ValueError(f"a whole number up to {LARGEST}, or -1 for off") from None
     return -1 if value == 0 else value
 
 

@@ -20,6 +20,7 @@ from baichuan_cli.plan.names import (
     QUANTIZATIONS,
 )
 from baichuan_cli.plan.readers import (
+    LARGEST,
     Reader,
     UnknownName,
     address,
@@ -38,9 +39,6 @@ from baichuan_cli.plan.readers import (
 
 #: Of how many tokens a step vLLM gives log-probabilities, while the engine's `max_logprobs` is left alone.
 _MAX_LOGPROBS = 20
-
-#: vLLM's processes pass on 64 bits and its tensors hold 32; a larger number ends the engine.
-_MOST = 2**31 - 1
 
 #: Names of vLLM's EngineArgs, in the order in which they are shown.
 ENGINE: Mapping[str, Reader] = {
@@ -80,10 +78,10 @@ SAMPLING: Mapping[str, Reader] = {
     "repetition_penalty": number(0, 2, above=True),
     "presence_penalty": number(-2, 2),
     "frequency_penalty": number(-2, 2),
-    "max_tokens": integer(1, _MOST),
-    "min_tokens": integer(0, _MOST),
+    "max_tokens": integer(1, LARGEST),
+    "min_tokens": integer(0, LARGEST),
     "stop": several(stop_text),
-    "stop_token_ids": several(integer(0, _MOST)),
+    "stop_token_ids": several(integer(0, LARGEST)),
     "ignore_eos": boolean,
     "n": integer(1),
     "logprobs": integer(0, _MAX_LOGPROBS),

@@ -62,7 +62,7 @@ except Exception as error:
 try:
     from vllm import ModelRegistry
     say(architectures=[name for name in ModelRegistry.get_supported_archs() if name.lower().startswith("baichuan")])
-except Exception:
+except Exception:  # whatever it is, the step that imports vLLM has told it
     pass
 """
 

@@ -21,12 +21,10 @@ def whole_groups(draft: Draft) -> Iterator[Outcome]:
 
     vLLM itself raises, but on the CPU.
     """
-    quantization, architecture = draft.model.quantization, draft.model.architecture
+    quantization = draft.model.quantization
     if splits(draft.model, 1) or quantization is None:
         return
-    group = quantization.group_size or USUAL_GROUP_SIZE
-    widths = {"intermediate_size": architecture.intermediate_size, "hidden_size": architecture.hidden_size}
-    name, width = next((name, width) for name, width in widths.items() if width % group)
+    name, width, group = _cut_group(draft.model, 1)
     refusal = Forbid if draft.profile.kind == "cpu" else Refuse
     yield refusal(
         f"{width} ({name}) is no multiple of the {quantization.method.upper()} group size {group}, and vLLM loads"
@@ -67,19 +65,31 @@ def misfit(model: Model, size: int) -> str:
     architecture = model.architecture
     sizes = tensor_parallel_sizes(model)
     works = "only 1 works" if sizes == (1,) else f"only {_listed(sizes)} work"
-    widths = {"intermediate_size": architecture.intermediate_size, "hidden_size": architecture.hidden_size}
     if architecture.num_attention_heads % size:
         return f"{architecture.num_attention_heads} attention heads ÷ {size} is no whole number; {works}."
-    for name, width in widths.items():
+    for name, width in _split_widths(model).items():
         if width % size:
             return f"{width} ({name}) ÷ {size} is no whole number; {works}."
     assert model.quantization is not None
-    group = model.quantization.group_size or USUAL_GROUP_SIZE
-    name, width = next((name, width) for name, width in widths.items() if width // size % group)
+    name, width, group = _cut_group(model, size)
     return (
         f"{width} ({name}) ÷ {size} = {width // size} is no multiple of the {model.quantization.method.upper()}"
         f" group size {group}; {width} = {width // group} × {group}, so {works}."
     )
+
+
+def _split_widths(model: Model) -> dict[str, int]:
+    """Return the input widths of the layers that are split by their inputs, by their names in config.json."""
+    architecture = model.architecture
+    return {"intermediate_size": architecture.intermediate_size, "hidden_size": architecture.hidden_size}
+
+
+def _cut_group(model: Model, size: int) -> tuple[str, int, int]:
+    """Return the first width whose shards end within a quantization group: its name, the width, the group's size."""
+    assert model.quantization is not None
+    group = model.quantization.group_size or USUAL_GROUP_SIZE
+    widths = _split_widths(model).items()
+    return next((name, width, group) for name, width in widths if width // size % group)
 
 
 def _card_note(draft: Draft) -> str:
