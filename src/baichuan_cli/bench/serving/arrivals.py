@@ -52,11 +52,11 @@ class Arrivals:
 
     def _ramped(self, done: float) -> float:
         """Return at which share of the time a share of the requests has come, with a rate that changes evenly."""
-        if self.final_rate is None:
+        if self.final_rate is None or math.isclose(self.final_rate, self.rate):  # the root below would cancel out
             return done
         first, growth = self.rate / self.mean_rate, (self.final_rate - self.rate) / self.mean_rate
-        # first * t + growth / 2 * t² = done, solved without dividing by the growth, which may be tiny
-        return 2 * done / (math.sqrt(first**2 + 2 * growth * done) + first)
+        # first * t + growth / 2 * t² = done
+        return (math.sqrt(first**2 + 2 * growth * done) - first) / growth
 
 
 def _gaps(count: int, burstiness: float, draw: random.Random) -> list[float]:
